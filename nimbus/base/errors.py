@@ -1,0 +1,147 @@
+"""The states in which the world can refuse us, as a small tree of exceptions.
+
+A state's docstring is the sentence a person reads. `retry_may_help` says whether the same call can
+succeed later without anybody changing the request. Foreign exceptions become one of these where the
+foreign library is imported; each front (S3, command line, FUSE) translates them once into its own terms.
+A programmer's mistake is an assertion, never one of these.
+"""
+
+from __future__ import annotations
+
+
+class NimbusError(Exception):
+    """Something went wrong in the store."""
+
+    retry_may_help = False
+
+    def __init__(self, detail: str = "") -> None:
+        summary = (type(self).__doc__ or "").strip().splitlines()[0]
+        super().__init__(f"{summary} {detail}".rstrip() if detail else summary)
+        self.detail = detail
+
+
+# --- what was asked for is not there, or is there already -------------------------------------------
+
+
+class Missing(NimbusError):
+    """What was asked for does not exist."""
+
+
+class BucketMissing(Missing):
+    """The bucket does not exist."""
+
+
+class ObjectMissing(Missing):
+    """The object does not exist."""
+
+
+class UploadMissing(Missing):
+    """The multipart upload does not exist: it was completed, aborted or never begun."""
+
+
+class Conflict(NimbusError):
+    """The request contradicts the present state."""
+
+
+class BucketExists(Conflict):
+    """A bucket of this name exists already."""
+
+
+class BucketNotEmpty(Conflict):
+    """The bucket still holds objects."""
+
+
+class BucketBusy(Conflict):
+    """The bucket is being deleted at this moment."""
+
+    retry_may_help = True
+
+
+class ConditionLost(Conflict):
+    """A condition of the request (If-Match, If-None-Match, ...) does not hold."""
+
+
+class WriteRace(Conflict):
+    """Another writer changed the same record again and again; the write was given up."""
+
+    retry_may_help = True
+
+
+# --- a multipart upload cannot be completed as asked ---------------------------------------------------
+
+
+class PartInvalid(NimbusError):
+    """A part named in the request was not uploaded, or its ETag or checksum differs."""
+
+
+class PartOrderInvalid(NimbusError):
+    """The parts are not named in ascending order."""
+
+
+class PartTooSmall(NimbusError):
+    """A part other than the last is smaller than the smallest size allowed."""
+
+
+class SizeMismatch(NimbusError):
+    """The size differs from the size that was declared."""
+
+
+class DigestMismatch(NimbusError):
+    """The bytes do not have the digest that was declared."""
+
+
+# --- the machine below us ------------------------------------------------------------------------------
+
+
+class EngineError(NimbusError):
+    """A storage engine failed."""
+
+
+class NotSupported(EngineError):
+    """The engine cannot do this; its capabilities say so."""
+
+
+class BatchTooLarge(EngineError):
+    """The batch is larger than the engine takes in one atomic step."""
+
+
+class StoreReadOnly(EngineError):
+    """The store takes no writes since a write to its disk failed; check the disk and restart."""
+
+
+class SpaceExhausted(EngineError):
+    """There is no space left for the data."""
+
+
+class DataDamaged(EngineError):
+    """Stored bytes do not match their checksum; they are not handed out."""
+
+
+class DirectoryLocked(EngineError):
+    """Another process uses this data directory."""
+
+
+class DirectoryDamaged(EngineError):
+    """The data directory cannot be opened."""
+
+
+class EngineClosed(EngineError):
+    """The engine is closed."""
+
+
+class Overloaded(NimbusError):
+    """The server has reached one of its limits."""
+
+    retry_may_help = True
+
+
+class PeerTooSlow(NimbusError):
+    """The peer sent or took bytes more slowly than the limit allows."""
+
+
+class PeerGone(NimbusError):
+    """The peer closed the connection before its request was whole."""
+
+
+class ConfigInvalid(NimbusError):
+    """The configuration is wrong."""

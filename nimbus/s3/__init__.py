@@ -1,0 +1,1 @@
+"""Floor 8: the S3 protocol over the store; start reading at operations/table.py."""

@@ -1,0 +1,1 @@
+"""The S3 operations: table.py names each one, the other files do them."""

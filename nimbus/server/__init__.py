@@ -1,0 +1,1 @@
+"""Floor 9: the composition root and the listener; the only room that knows which engine is which."""

@@ -1,0 +1,1 @@
+"""Floor 10: contract suites for authors of metadata and data engines."""
