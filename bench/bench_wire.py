@@ -1,0 +1,134 @@
+"""Signed GET and PUT over HTTP against nginx, which checks no signature and syncs nothing.
+
+Both servers hold the same bytes in the page cache and are asked over the same number of kept-alive connections by
+the same generator. Ours verifies SigV4 and the stored checksum of every block on every read; for PUT it also
+computes MD5 and a CRC, and answers only when the object is durable.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import load
+from bench.contest import Contests
+from bench.servers import Server
+
+KIB, MIB = 1024, 1024 * 1024
+CONNECTIONS = 16
+# name, size in bytes, requests in a round of GETs, of PUTs
+SIZES = [
+    ("1KiB", KIB, 6000, 1500),
+    ("4KiB", 4 * KIB, 6000, 1500),
+    ("64KiB", 64 * KIB, 4000, 800),
+    ("1MiB", MIB, 600, 150),
+    ("64MiB", 64 * MIB, 24, 16),
+]
+
+
+def _body(size: int) -> bytes:
+    block = os.urandom(min(size, MIB))
+    return (block * (size // len(block) + 1))[:size]
+
+
+def _send(server: Server, request: bytes) -> None:
+    """Send one prebuilt request and insist on success."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection.connect()
+    assert connection.sock is not None
+    connection.sock.sendall(request)
+    response = http.client.HTTPResponse(connection.sock)
+    response.begin()
+    answer = response.read()
+    assert response.status < 300, answer
+    connection.close()
+
+
+def _round(server: Server, requests: Path, count: int) -> Callable[[], float]:
+    def run() -> float:
+        before = server.cpu_s()
+        done = load.run(server.port, requests, connections=CONNECTIONS, requests_max=count)
+        return (server.cpu_s() - before) / done.requests
+
+    return run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bucket(nimbus_server: Server) -> None:
+    _send(nimbus_server, load.signed("PUT", nimbus_server.port, "/bench"))
+
+
+@pytest.mark.parametrize(("name", "size", "count"), [(name, size, gets) for name, size, gets, _ in SIZES])
+def bench_get(
+    benchmark: Any,
+    contests: Contests,
+    nimbus_server: Server,
+    nginx_server: Server,
+    bench_dir: Path,
+    name: str,
+    size: int,
+    count: int,
+) -> None:
+    body = _body(size)
+    _send(nimbus_server, load.signed("PUT", nimbus_server.port, f"/bench/get-{name}", body))
+    (bench_dir / "nginx" / "www" / f"get-{name}").write_bytes(body)
+    ours = load.write_requests(bench_dir / "ours", [load.signed("GET", nimbus_server.port, f"/bench/get-{name}")])
+    peer = load.write_requests(bench_dir / "peer", [load.plain("GET", nginx_server.port, f"/get-{name}")])
+    contests.run(
+        benchmark,
+        f"GET {name}",
+        _round(nimbus_server, ours, count),
+        _round(nginx_server, peer, count),
+        peer_name="nginx sendfile, no auth",
+    )
+
+
+def bench_get_range_of_256_kib(
+    benchmark: Any, contests: Contests, nimbus_server: Server, nginx_server: Server, bench_dir: Path
+) -> None:
+    body = _body(64 * MIB)
+    _send(nimbus_server, load.signed("PUT", nimbus_server.port, "/bench/ranges", body))
+    (bench_dir / "nginx" / "www" / "ranges").write_bytes(body)
+    spans = [{"Range": f"bytes={start}-{start + 256 * KIB - 1}"} for start in range(5000, 60 * MIB, 7 * MIB + 333)]
+    ours = [load.signed("GET", nimbus_server.port, "/bench/ranges", headers=span) for span in spans]
+    peer = [load.plain("GET", nginx_server.port, "/ranges", headers=span) for span in spans]
+    contests.run(
+        benchmark,
+        "GET range 256KiB",
+        _round(nimbus_server, load.write_requests(bench_dir / "ours", ours), 1500),
+        _round(nginx_server, load.write_requests(bench_dir / "peer", peer), 1500),
+        peer_name="nginx sendfile, no auth",
+    )
+
+
+@pytest.mark.parametrize(("name", "size", "count"), [(name, size, puts) for name, size, _, puts in SIZES])
+def bench_put(
+    benchmark: Any,
+    contests: Contests,
+    nimbus_server: Server,
+    nginx_server: Server,
+    bench_dir: Path,
+    name: str,
+    size: int,
+    count: int,
+) -> None:
+    body = _body(size)
+    keys = [f"put-{name}-{index}" for index in range(min(count, max(1, 256 * MIB // size)))]
+    ours = load.write_requests(
+        bench_dir / "ours", (load.signed("PUT", nimbus_server.port, f"/bench/{key}", body) for key in keys)
+    )
+    peer = load.write_requests(
+        bench_dir / "peer", (load.plain("PUT", nginx_server.port, f"/{key}", body) for key in keys)
+    )
+    contests.run(
+        benchmark,
+        f"PUT {name}",
+        _round(nimbus_server, ours, count),
+        _round(nginx_server, peer, count),
+        peer_name="nginx DAV, no auth, no hash, no sync",
+    )

@@ -1,0 +1,92 @@
+"""Prebuilt signed requests and the C load generator that sends them.
+
+Requests are signed once by botocore, written to a file and sent again and again: a signature stays good for
+15 minutes. The generator is compiled on first use; it throws bodies away inside the kernel, so that it never is
+the bottleneck.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import tempfile
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+
+import msgspec
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+CREDENTIALS = Credentials("test", "test")
+SECONDS_MAX = 120
+
+
+class Load(msgspec.Struct, frozen=True):
+    """What one run of the generator saw."""
+
+    requests: int
+    errors: int
+    bytes: int
+    wall_s: float
+    cpu_s: float
+    p50_us: float
+    p99_us: float
+    max_us: float
+
+
+@cache
+def generator() -> Path:
+    """The compiled generator."""
+    source = Path(__file__).with_name("loadgen.c")
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
+    binary = Path(tempfile.gettempdir()) / f"nimbus-loadgen-{digest}"
+    if not binary.exists():
+        partial = binary.with_suffix(".new")
+        subprocess.run(["cc", "-O2", "-o", str(partial), str(source)], check=True)  # noqa: S603, S607
+        partial.rename(binary)
+    return binary
+
+
+def run(port: int, requests: Path, *, connections: int, requests_max: int) -> Load:
+    """Send `requests_max` requests from the file, in turn, over `connections` kept-alive connections."""
+    command = [str(generator()), "127.0.0.1", str(port), str(connections), str(SECONDS_MAX), str(requests_max)]
+    done = subprocess.run([*command, str(requests)], capture_output=True, text=True, timeout=300)  # noqa: S603
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return msgspec.json.decode(done.stdout, type=Load)
+
+
+def signed(method: str, port: int, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> bytes:
+    """The bytes of one request, SigV4 in the header, its body's hash signed as boto3 does over plain HTTP."""
+    request = AWSRequest(method, f"http://127.0.0.1:{port}{path}", headers=headers or {}, data=body)
+    request.context["payload_signing_enabled"] = True
+    request.headers["Host"] = f"127.0.0.1:{port}"
+    S3SigV4Auth(CREDENTIALS, "s3", "us-east-1").add_auth(request)
+    return _raw(method, path, dict(request.headers.items()), body)
+
+
+def plain(method: str, port: int, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> bytes:
+    """The same without a signature, for peers that check none."""
+    return _raw(method, path, {"Host": f"127.0.0.1:{port}", **(headers or {})}, body)
+
+
+def _raw(method: str, path: str, headers: dict[str, str], body: bytes) -> bytes:
+    if body or method == "PUT":
+        headers = {**headers, "Content-Length": str(len(body))}
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def write_requests(path: Path, requests: Iterable[bytes]) -> Path:
+    """Write requests in the generator's format."""
+    with path.open("wb") as out:
+        for request in requests:
+            out.write(len(request).to_bytes(8, "little"))
+            out.write(request)
+    return path
+
+
+def median(values: Sequence[float]) -> float:
+    """The middle value (the upper one of two)."""
+    return sorted(values)[len(values) // 2]
