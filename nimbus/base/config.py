@@ -1,0 +1,163 @@
+"""What an operator may set: one Struct for each table of the TOML file, each key with its sentence.
+
+The sentence of a key is its documentation everywhere (`nimbus config` prints them all), so it says what the
+key does, in which unit, and what happens at the bound. Values are checked here and nowhere else: whoever
+holds a `Config` holds a valid one. Where values come from is in config_sources.py.
+
+Must always hold: a secret never appears in a repr or in a message.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+OptionValue = str | int | float | bool
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the configuration file."""
+
+
+class UserEntry(Table):
+    """Somebody with an access key. Repeat the table for each user."""
+
+    id: Annotated[
+        str, Meta(min_length=1, max_length=128, description="Names the user as the owner of buckets and objects.")
+    ]
+    access_key: Annotated[
+        str,
+        Meta(pattern=r"\A[!-.0-~]{1,128}\Z", description="The public half of the key pair; no spaces and no slash."),
+    ]
+    secret_key: Annotated[
+        str, Meta(min_length=1, max_length=256, description="The secret half; keep this file readable by you alone.")
+    ]
+    display_name: Annotated[str, Meta(max_length=256, description="Shown beside the id in listings.")] = ""
+    email: Annotated[str, Meta(max_length=320, description="Kept with the user; not sent anywhere.")] = ""
+
+    def __repr__(self) -> str:
+        return f"UserEntry(id={self.id!r}, access_key={self.access_key!r})"
+
+
+class Limits(Table):
+    """Bounds for the listener: what one client, or all of them together, may take."""
+
+    connections: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000, description="Open client connections; further ones wait until one closes."),
+    ] = 20_000
+    requests: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000, description="Requests being answered at once; one more gets 503 SlowDown."),
+    ] = 1_000
+    header_timeout_s: Annotated[
+        float,
+        Meta(
+            ge=1,
+            le=3600,
+            description="Seconds for the head of a request to arrive; an idle connection is closed after as many.",
+        ),
+    ] = 15.0
+    body_rate_bytes_per_s: Annotated[
+        int,
+        Meta(ge=0, description="A client that sends or takes a body more slowly is cut off, after the grace below."),
+    ] = 1024
+    body_grace_s: Annotated[
+        float,
+        Meta(ge=1, le=3600, description="Seconds for which a body may stay below the rate before that counts."),
+    ] = 20.0
+    shutdown_s: Annotated[
+        float,
+        Meta(ge=0, le=600, description="Seconds that running requests may still take when the server is told to stop."),
+    ] = 4.0
+
+
+class MetadataConfig(Table):
+    """Where buckets, names and attributes of objects are kept."""
+
+    backend: Annotated[
+        str, Meta(min_length=1, description="Name of the engine, built in or registered by an installed package.")
+    ] = "rocksdb"
+    options: Annotated[
+        dict[str, OptionValue], Meta(description="Handed to the engine as they are; its own page documents them.")
+    ] = {}
+
+
+class DataConfig(Table):
+    """Where the bytes of objects are kept."""
+
+    backend: Annotated[
+        str, Meta(min_length=1, description="Name of the engine, built in or registered by an installed package.")
+    ] = "local"
+    options: Annotated[
+        dict[str, OptionValue], Meta(description="Handed to the engine as they are; its own page documents them.")
+    ] = {}
+
+
+class Config(Table):
+    """The whole file."""
+
+    listen: Annotated[
+        str, Meta(description="HOST:PORT to serve S3 on; [::1]:8080 for IPv6; port 0 lets the system choose.")
+    ] = "127.0.0.1:8080"
+    data_dir: Annotated[
+        str, Meta(min_length=1, description="Directory that holds everything stored; made when it is missing.")
+    ] = "nimbus-data"
+    region: Annotated[
+        str, Meta(pattern=r"\A[a-z0-9-]{1,64}\Z", description="Region that clients sign for and buckets report.")
+    ] = "us-east-1"
+    domains: Annotated[
+        tuple[str, ...],
+        Meta(description="Host names below which a bucket may stand: BUCKET.localhost is bucket BUCKET."),
+    ] = ("localhost",)
+    sigv2: Annotated[
+        bool, Meta(description="Whether requests with the old signature version 2 are accepted beside version 4.")
+    ] = True
+    data_plane: Annotated[
+        Literal["off", "on"], Meta(description="Whether the native listener stands in front of the Python one.")
+    ] = "off"
+    users: tuple[UserEntry, ...] = ()
+    limits: Limits = Limits()
+    metadata: MetadataConfig = MetadataConfig()
+    data: DataConfig = DataConfig()
+
+    def __post_init__(self) -> None:
+        parse_listen(self.listen)
+        for domain in self.domains:
+            if not domain or domain != domain.lower().strip(".") or any(c in domain for c in "/: "):
+                raise ValueError(f"domains: {domain!r} is not a plain lower-case host name")
+        for field in ("id", "access_key"):
+            seen: set[str] = set()
+            for user in self.users:
+                value = getattr(user, field)
+                if value in seen:
+                    raise ValueError(f"users: the {field} {value!r} occurs twice")
+                seen.add(value)
+
+
+class Address(msgspec.Struct, frozen=True):
+    """A host and a port, as the operator wrote them."""
+
+    host: str  # without brackets
+    port: int
+
+    @property
+    def text(self) -> str:
+        """HOST:PORT, with brackets around an IPv6 host."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+# Works until a user is configured, and only where nobody but this machine can reach the server.
+DEFAULT_USER = UserEntry(id="test", access_key="test", secret_key="test", display_name="test")  # noqa: S106
+
+
+def parse_listen(text: str) -> Address:
+    """HOST:PORT taken apart; raises `ValueError` with a sentence for the operator."""
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    digits = port.isascii() and port.isdigit() and len(port) <= 5
+    if not colon or not digits or int(port) > 65535 or not host or (":" in host) != bracketed:
+        raise ValueError(f"listen: {text!r} is not HOST:PORT, as in 127.0.0.1:8080 or [::1]:8080")
+    return Address(host=host[1:-1] if bracketed else host, port=int(port))
