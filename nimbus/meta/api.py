@@ -78,9 +78,7 @@ class OrderedMap(Protocol):
         """The value of `key`, or None when there is none."""
         ...
 
-    def range(
-        self, start: bytes, end: bytes, limit: int, reverse: bool = False
-    ) -> list[tuple[bytes, bytes]]:
+    def range(self, start: bytes, end: bytes, limit: int, reverse: bool = False) -> list[tuple[bytes, bytes]]:
         """Up to `limit` pairs with start <= key < end, in key order (or backwards), of one snapshot.
 
         To start after a key k, pass start = k + b"\\0".

@@ -13,38 +13,19 @@ else writes to the map while this runs.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections import deque
-from collections.abc import Callable
-from threading import Condition, Lock, Thread, current_thread
-from typing import Any, Final
+from threading import Condition, Lock, Thread
+from typing import Final
 
 from nimbus.base.errors import EngineClosed, NimbusError, Overloaded, StoreReadOnly
-from nimbus.meta.api import Barrier, Mutation, OwnedMap, Result
+from nimbus.base.limits import MIB
+from nimbus.meta.api import Barrier, OwnedMap
 from nimbus.meta.envelope import PORTABLE, check_batch
+from nimbus.meta.pending import CommitDoors, Pending, answer
 
-QUEUE_MUTATIONS_MAX: Final = 16_384  # more writers waiting than the largest server has connections for
-GROUP_MUTATIONS_MAX: Final = 1024  # keeps the time that one group holds up its first writer to about 20 ms
-GROUP_SIZE_BYTES_MAX: Final = 8 << 20  # keeps the write batch well below a memtable
-
-Done = Callable[[Any, BaseException | None], None]
-
-_logger = logging.getLogger(__name__)
-
-
-class Pending:
-    """A mutation on its way: what to run and, afterwards, what came of it and whom to tell."""
-
-    __slots__ = ("barrier", "done", "error", "future", "mutation", "result")
-
-    def __init__(self, mutation: Mutation[Any], barrier: Barrier | None) -> None:
-        self.mutation = mutation
-        self.barrier = barrier
-        self.done: Done | None = None
-        self.future: asyncio.Future[Any] | None = None
-        self.result: Any = None
-        self.error: BaseException | None = None
+QUEUE_MUTATIONS_MAX: Final = 16_384  # more writers than the largest server has connections for
+GROUP_MUTATIONS_MAX: Final = 1024  # so that one group holds up its first writer for about 20 ms at most
+GROUP_SIZE_BYTES_MAX: Final = 8 * MIB  # keeps a write batch well below a memtable
 
 
 class GroupView:
@@ -71,7 +52,7 @@ class GroupView:
         self.ops[key] = None
 
 
-class OwnedCommitter:
+class OwnedCommitter(CommitDoors):
     """A `Committer` over a map that this process alone writes."""
 
     def __init__(self, map: OwnedMap) -> None:
@@ -84,30 +65,6 @@ class OwnedCommitter:
         self._group_size_bytes_max = min(map.capabilities.txn_size_bytes_max, GROUP_SIZE_BYTES_MAX)
         self._thread = Thread(target=self._run, name="commit", daemon=True)
         self._thread.start()
-
-    def submit(self, mutation: Mutation[Result], done: Done, *, barrier: Barrier | None = None) -> None:
-        pending = Pending(mutation, barrier)
-        pending.done = done
-        self._enqueue(pending)
-
-    async def commit(self, mutation: Mutation[Result], *, barrier: Barrier | None = None) -> Result:
-        pending = Pending(mutation, barrier)
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        pending.future = future
-        self._enqueue(pending)
-        return await future
-
-    def commit_now(self, mutation: Mutation[Result], *, barrier: Barrier | None = None) -> Result:
-        assert current_thread() is not self._thread, "a mutation or callback waits for its own thread"
-        pending = Pending(mutation, barrier)
-        answered = Lock()
-        answered.acquire()
-        pending.done = lambda result, error: answered.release()
-        self._enqueue(pending)
-        answered.acquire()
-        if pending.error is not None:
-            raise pending.error
-        return pending.result  # type: ignore[no-any-return]
 
     def close(self) -> None:
         with self._arrived:
@@ -145,8 +102,8 @@ class OwnedCommitter:
             try:
                 self._commit_group(group)
             except Exception as error:
-                _fail_all(group, error)
-            _answer(group)
+                _refuse_all(group, error)
+            answer(group)
 
     def _commit_group(self, group: list[Pending]) -> None:
         """Decide as many mutations as one write holds, make them durable, leave the others to the next group."""
@@ -166,14 +123,14 @@ class OwnedCommitter:
         size_bytes = 0
         for index, pending in enumerate(group):
             if refused and pending.barrier in refused:
-                pending.error = refused[pending.barrier]
+                pending.refuse(refused[pending.barrier])
                 continue
             view = GroupView(self._map, writes)
             try:
                 pending.result = pending.mutation(view)
                 size_bytes += check_batch(view.ops, PORTABLE)
             except BaseException as error:
-                pending.result, pending.error = None, error
+                pending.refuse(error)
                 continue
             if writes and not self._fits(len(writes) + len(view.ops), size_bytes):
                 pending.result = None
@@ -204,41 +161,8 @@ def _run_barriers(group: list[Pending]) -> dict[Barrier, Exception]:
     return refused
 
 
-def _fail_all(group: list[Pending], error: Exception) -> None:
+def _refuse_all(group: list[Pending], error: Exception) -> None:
     """The write or the sync failed: nothing of the group may be told as done, nor as decided."""
     told = error if isinstance(error, NimbusError) else StoreReadOnly(f"{type(error).__name__}: {error}")
     for pending in group:
-        pending.result, pending.error = None, told
-
-
-def _answer(group: list[Pending]) -> None:
-    """Tell every writer, waking each event loop once."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[Pending]] = {}
-    for pending in group:
-        if pending.future is not None:
-            by_loop.setdefault(pending.future.get_loop(), []).append(pending)
-        elif pending.done is not None:
-            _call_done(pending.done, pending)
-    for loop, answered in by_loop.items():
-        try:
-            loop.call_soon_threadsafe(_resolve, answered)
-        except RuntimeError:  # the loop was closed, so nobody waits for the answer any more
-            _logger.warning("%d committed writes had nobody left to be told", len(answered))
-
-
-def _call_done(done: Done, pending: Pending) -> None:
-    try:
-        done(pending.result, pending.error)
-    except Exception:  # a broken callback must not take the commit thread, and with it every writer, down
-        _logger.exception("a commit callback raised")
-
-
-def _resolve(answered: list[Pending]) -> None:
-    for pending in answered:
-        future = pending.future
-        if future is None or future.done():  # cancelled meanwhile
-            continue
-        if pending.error is not None:
-            future.set_exception(pending.error)
-        else:
-            future.set_result(pending.result)
+        pending.refuse(told)

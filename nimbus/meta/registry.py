@@ -1,0 +1,76 @@
+"""Metadata engines by name: what `register` was told, and the entry points of the group `nimbus.metadata`.
+
+The configuration names an engine; an installed package offers one with
+
+    [project.entry-points."nimbus.metadata"]
+    mybackend = "my_package.metadata:open_backend"
+
+and a program that embeds the store with `register("mybackend", open_backend)`. A factory gets the options of
+the configuration and the data directory, and returns a six-method backend or a map of its own.
+
+Must always hold: what `open_map` returns is an `OrderedMap`; a name means one factory for the whole process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Final, TypeGuard, cast
+
+from nimbus.base.errors import ConfigInvalid
+from nimbus.meta.adapter import AdaptedMap
+from nimbus.meta.api import Committer, MetadataBackend, OrderedMap, OwnedMap
+from nimbus.meta.committer import OwnedCommitter
+from nimbus.meta.shared_committer import SharedCommitter
+
+ENTRY_POINTS: Final = "nimbus.metadata"
+
+Engine = MetadataBackend | OrderedMap | OwnedMap
+Factory = Callable[[Mapping[str, object], Path], Engine]
+
+_factories: dict[str, Factory] = {}
+
+
+def register(name: str, factory: Factory) -> None:
+    """Make an engine known under `name`. Registering the same again is no error, another one is."""
+    if _factories.setdefault(name, factory) is not factory:
+        raise ConfigInvalid(f"Two metadata backends are called {name!r}.")
+
+
+def known_names() -> list[str]:
+    """Every name that can be configured."""
+    return sorted(_factories.keys() | entry_points(group=ENTRY_POINTS).names)
+
+
+def open_map(name: str, options: Mapping[str, object], data_dir: Path) -> OrderedMap:
+    """Open the engine called `name`. Raises `ConfigInvalid`, and what opening raises."""
+    engine = _find_factory(name)(options, data_dir)
+    if _is_ordered_map(engine):
+        return engine
+    return AdaptedMap(cast(MetadataBackend, engine))
+
+
+def open_committer(map: OrderedMap) -> Committer:
+    """The committer that fits the map."""
+    return OwnedCommitter(map) if _is_owned_map(map) else SharedCommitter(map)
+
+
+def _find_factory(name: str) -> Factory:
+    if name in _factories:
+        return _factories[name]
+    for entry in entry_points(group=ENTRY_POINTS, name=name):
+        try:
+            register(name, entry.load())
+        except (ImportError, AttributeError) as error:
+            raise ConfigInvalid(f"The metadata backend {name!r} cannot be loaded: {error}.") from error
+        return _factories[name]
+    raise ConfigInvalid(f"There is no metadata backend {name!r}; known are {', '.join(known_names())}.")
+
+
+def _is_ordered_map(engine: Engine) -> TypeGuard[OrderedMap]:
+    return hasattr(engine, "txn") and hasattr(engine, "range")
+
+
+def _is_owned_map(map: OrderedMap) -> TypeGuard[OwnedMap]:
+    return not map.capabilities.shared and hasattr(map, "write") and hasattr(map, "sync")
