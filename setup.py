@@ -12,7 +12,9 @@ from setuptools import Extension, setup
 
 NATIVE = Path("nimbus/_native")
 # Beside <name>.pyx a module may need C sources and system libraries.
-SOURCES: dict[str, list[str]] = {}
+SOURCES: dict[str, list[str]] = {
+    "blocks": ["blocks.c"],
+}
 LIBRARIES: dict[str, list[str]] = {}
 
 FLAGS = ["-O3", "-std=gnu11", "-Wall", "-Wextra", "-fstack-protector-strong", "-D_FORTIFY_SOURCE=2"]
