@@ -13,7 +13,7 @@ from setuptools import Extension, setup
 NATIVE = Path("nimbus/_native")
 # Beside <name>.pyx a module may need C sources and system libraries.
 SOURCES: dict[str, list[str]] = {
-    "blocks": ["blocks.c"],
+    "blocks": ["blocks_core.c"],
 }
 LIBRARIES: dict[str, list[str]] = {}
 
