@@ -14,8 +14,11 @@ NATIVE = Path("nimbus/_native")
 # Beside <name>.pyx a module may need C sources and system libraries.
 SOURCES: dict[str, list[str]] = {
     "blocks": ["blocks_core.c"],
+    "plane": sorted(str(source.relative_to(NATIVE)) for source in NATIVE.glob("plane/*.c")),
 }
-LIBRARIES: dict[str, list[str]] = {}
+LIBRARIES: dict[str, list[str]] = {
+    "plane": ["crypto", "isal", "xxhash"],
+}
 
 FLAGS = ["-O3", "-std=gnu11", "-Wall", "-Wextra", "-fstack-protector-strong", "-D_FORTIFY_SOURCE=2"]
 SANITIZE = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-fno-sanitize-recover=undefined"]
