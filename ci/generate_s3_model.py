@@ -106,8 +106,9 @@ class Model:
 
 def _subresources(operations: Any) -> Iterator[str]:
     for operation in operations:
-        for key, _ in _literal_query(operation):
-            yield key
+        for key, value in _literal_query(operation):
+            if not value:
+                yield key
 
 
 def _literal_query(operation: Shape) -> list[tuple[str, str]]:
@@ -261,7 +262,7 @@ def model_text(document: dict[str, Any]) -> str:
         + "\n"
         + "".join(structures)
         + f"WIRES: Final[tuple[Wire, ...]] = (\n{rows})\n\n"
-        + "# Every key that names a sub-resource in some operation of S3, offered here or not.\n"
+        + "# Every key that by itself names a sub-resource in some operation of S3, offered here or not.\n"
         + f"SUBRESOURCES: Final = frozenset({{{subresources}}})\n"
     )
 

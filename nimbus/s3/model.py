@@ -2523,7 +2523,7 @@ WIRES: Final[tuple[Wire, ...]] = (
     ),
 )
 
-# Every key that names a sub-resource in some operation of S3, offered here or not.
+# Every key that by itself names a sub-resource in some operation of S3, offered here or not.
 SUBRESOURCES: Final = frozenset(
     {
         "abac",
@@ -2539,7 +2539,6 @@ SUBRESOURCES: Final = frozenset(
         "inventory",
         "legal-hold",
         "lifecycle",
-        "list-type",
         "location",
         "logging",
         "metadataAnnotationTable",
@@ -2560,7 +2559,6 @@ SUBRESOURCES: Final = frozenset(
         "restore",
         "retention",
         "select",
-        "select-type",
         "session",
         "tagging",
         "torrent",

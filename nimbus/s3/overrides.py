@@ -51,3 +51,9 @@ FIELD_NAMES: Final = {
     "SSES3": "sse_s3",
     "SSEKMS": "sse_kms",
 }
+
+# --- for the router ---------------------------------------------------------------------------------------
+
+# "Bucket naming rules": names that Amazon keeps for access points and other kinds of buckets.
+BUCKET_NAME_PREFIXES_RESERVED: Final = ("xn--", "sthree-")
+BUCKET_NAME_SUFFIXES_RESERVED: Final = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
