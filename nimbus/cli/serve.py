@@ -1,0 +1,60 @@
+"""nimbus serve: start the store and serve it until told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from nimbus.base.config_sources import config_path, load
+from nimbus.server.run import serve
+
+DESCRIPTION = """\
+Serves S3 until SIGTERM or SIGINT, then lets running requests finish and stops. One line on standard output,
+`NimbusStore is ready at http://HOST:PORT`, says when requests are answered; everything else goes to standard
+error.
+
+Without a user in the configuration the key pair is test/test, and only loopback addresses are served.
+"""
+
+EPILOG = """\
+examples:
+  nimbus serve
+  nimbus serve --data /srv/s3 --listen 127.0.0.1:0
+  NIMBUS_ACCESS_KEY=... NIMBUS_SECRET_KEY=... nimbus serve --listen 0.0.0.0:8080
+
+Each option overrides its key of the configuration file; `nimbus config` prints them all.
+"""
+
+# option, metavar, key of the file, help
+OPTIONS = (
+    ("--data", "DIR", "data_dir", "directory that holds everything stored (default: nimbus-data)"),
+    ("--listen", "HOST:PORT", "listen", "address to serve on (default: 127.0.0.1:8080); port 0: any free one"),
+)
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "serve",
+        help="start the store",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    for option, metavar, key, text in OPTIONS:
+        parser.add_argument(option, metavar=metavar, dest=key, help=text)
+    parser.add_argument("--config", metavar="FILE", help="configuration file in TOML (default: NIMBUS_CONFIG, or none)")
+    parser.add_argument(
+        "--data-plane", choices=("on", "off"), dest="data_plane", help="native listener in front (default: off)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Serve until told to stop. Raises a `NimbusError` when that cannot begin."""
+    named = {key: getattr(arguments, key) for key in ("data_dir", "listen", "data_plane")}
+    overrides = {key: value for key, value in named.items() if value is not None}
+    loaded = load(config_path(arguments.config, os.environ), os.environ, overrides)
+    serve(loaded.config, loaded.notices)

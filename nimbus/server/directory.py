@@ -1,0 +1,48 @@
+"""The data directory: made when it is missing, private, and owned by one process at a time.
+
+The lock is the kernel's (`flock`), so it ends with the process that holds it, however that ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from nimbus.base.errors import DirectoryDamaged, DirectoryLocked
+
+LOCK_NAME: Final = "nimbus.lock"
+MODE: Final = 0o700
+
+
+@contextmanager
+def owned(path: Path) -> Iterator[Path]:
+    """The directory, made and locked for as long as the context lasts.
+
+    Raises `DirectoryLocked` when another process holds it, `DirectoryDamaged` when it cannot be used.
+    """
+    try:
+        path.mkdir(mode=MODE, parents=True, exist_ok=True)
+        lock = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise DirectoryDamaged(f"{path}: {reason}; choose another with --data") from error
+    try:
+        _take(lock, path)
+        yield path
+    finally:
+        os.close(lock)
+
+
+def _take(lock: int, path: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
+        process = f" (process {holder})" if holder.isdigit() else ""
+        raise DirectoryLocked(f"{path} is held{process}; stop that server, or choose another with --data") from error
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)

@@ -1,0 +1,202 @@
+"""The HTTP/1.1 listener: Granian, embedded in this process's event loop. The one file that knows Granian.
+
+The socket is bound by us, before anything else starts, so that an address in use is refused in one line and
+port 0 has a number; Granian adopts it. HTTP/1 only and no websockets; never the Rust task implementation (it
+keeps every request body) and never a reload or respawn (the old worker would hold the metadata's lock).
+
+Granian counts idle connections against its `backpressure` and stops accepting at the bound, has one timer for
+the head of a request and for an idle connection, and none for bodies: those are the application's to enforce.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import logging
+import os
+import resource
+import socket
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+import msgspec
+from granian._granian import SocketHolder
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server.embed import Server
+
+from nimbus.base.config import Address, Limits
+from nimbus.base.errors import NimbusError
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Application = Callable[[Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
+
+# Descriptors that are not connections: the engines' files, logs, the loop itself.
+DESCRIPTORS_RESERVED: Final = 256
+# A connection may have one file open besides its socket.
+DESCRIPTORS_PER_CONNECTION: Final = 2
+# The kernel caps the backlog at net.core.somaxconn anyway.
+BACKLOG_MAX: Final = 20_000
+# How long cancelled requests may take to notice.
+CANCEL_S: Final = 0.5
+
+# A request that was cancelled because the server stops is no error of the application.
+LOGGING: Final[dict[str, Any]] = {
+    "filters": {"errors": {"()": "nimbus.server.listener.NotCancelled"}},
+    "handlers": {
+        name: {
+            "class": "logging.StreamHandler",
+            "formatter": "generic",
+            "stream": "ext://sys.stderr",
+            "filters": ["errors"],
+        }
+        for name in ("console", "access")
+    },
+}
+
+REFUSALS: Final = {
+    errno.EADDRINUSE: "is in use; stop the program that uses it, or choose another with --listen",
+    errno.EACCES: "needs privileges that this process lacks; choose a port of 1024 or above",
+    errno.EADDRNOTAVAIL: "is not an address of this machine; see `ip address`",
+}
+
+
+class NotCancelled(logging.Filter):
+    """Lets everything through but the cancellation of a request."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        # Granian logs a traceback as text; its last line names the exception.
+        return not record.getMessage().rstrip().rpartition("\n")[2].startswith("CancelledError")
+
+
+class AddressRefused(NimbusError):
+    """The address to listen on cannot be used."""
+
+
+class Bound(msgspec.Struct, frozen=True):
+    """A bound socket that does not accept yet, and the address at which clients reach it."""
+
+    socket: socket.socket
+    address: Address
+    is_loopback: bool
+
+
+def bind(address: Address) -> Bound:
+    """Bind the address; raises `AddressRefused` in one line when that cannot be."""
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise AddressRefused(f"{address.host!r} is not a host name or address known here") from error
+    family, _, _, _, endpoint = min(found, key=lambda entry: entry[0] != socket.AF_INET)
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(endpoint)
+    except OSError as error:
+        bound.close()
+        raise _refusal(address, error) from error
+    host, port = bound.getsockname()[:2]
+    return Bound(
+        socket=bound,
+        address=Address(host=address.host, port=port),
+        is_loopback=ipaddress.ip_address(host.partition("%")[0]).is_loopback,
+    )
+
+
+def _refusal(address: Address, error: OSError) -> AddressRefused:
+    reason = REFUSALS.get(error.errno or 0, f"cannot be bound: {os.strerror(error.errno or 0).lower()}")
+    return AddressRefused(f"{address.text} {reason}")
+
+
+def raise_descriptor_limit() -> int:
+    """Take as many file descriptors as the system grants; returns how many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def connections_within(descriptors: int) -> int:
+    """How many connections that many file descriptors carry."""
+    return max(1, (descriptors - DESCRIPTORS_RESERVED) // DESCRIPTORS_PER_CONNECTION)
+
+
+class Listener:
+    """Answers requests from a bound socket with an ASGI application."""
+
+    def __init__(self, bound: Bound, app: Application, limits: Limits, connections: int) -> None:
+        self._bound = bound
+        self._server = _AdoptingServer(bound.socket, _options(app, limits, connections))
+        self._serving: asyncio.Task[None] | None = None
+        self._before: set[asyncio.Task[Any]] = set()
+
+    def start(self) -> None:
+        """Accept connections. Raises `AddressRefused` when another program came first."""
+        try:
+            self._bound.socket.listen(min(self._server.backlog, BACKLOG_MAX))
+        except OSError as error:
+            raise _refusal(self._bound.address, error) from error
+        self._before = asyncio.all_tasks()
+        self._serving = asyncio.create_task(self._server.serve())
+
+    async def ended(self) -> None:
+        """Returns when the listener has stopped, by `drain` or because it failed."""
+        assert self._serving is not None, "not started"
+        await asyncio.wait({self._serving})
+
+    async def drain(self, timeout_s: float) -> int:
+        """Accept nothing more and wait for running requests; returns how many had to be cut off."""
+        assert self._serving is not None, "not started"
+        self._server.stop()  # type: ignore[no-untyped-call]
+        await asyncio.wait({self._serving}, timeout=timeout_s)
+        if self._serving.done():
+            return 0
+        return await self._cut()
+
+    async def _cut(self) -> int:
+        """Cancel the requests that still run, and the tasks they began."""
+        mine = {asyncio.current_task(), self._serving}
+        running = {
+            task
+            for task in asyncio.all_tasks() - self._before - mine
+            if not getattr(task.get_coro(), "__qualname__", "").startswith(_GRANIAN_TASKS)
+        }
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running, timeout=CANCEL_S)
+        return len(running)
+
+
+# Granian's own tasks end by themselves once the last request has.
+_GRANIAN_TASKS: Final = ("AsyncWorker.", "Server.")
+
+
+def _options(app: Application, limits: Limits, connections: int) -> dict[str, Any]:
+    return {
+        "target": app,
+        "interface": Interfaces.ASGINL,
+        "http": HTTPModes.http1,
+        "http1_settings": HTTP1Settings(header_read_timeout=round(limits.header_timeout_s * 1000)),
+        "websockets": False,
+        "backlog": min(connections, BACKLOG_MAX),
+        "backpressure": connections,
+        "log_level": LogLevels.error,
+        "log_dictconfig": LOGGING,
+    }
+
+
+class _AdoptingServer(Server):
+    """Granian's embedded server on a socket that is already bound."""
+
+    def __init__(self, bound: socket.socket, options: dict[str, Any]) -> None:
+        super().__init__(**options)
+        self._adopted = bound
+
+    def _init_shared_socket(self) -> None:
+        # Granian owns and closes the descriptor from here on.
+        self._shd: Any = SocketHolder(self._adopted.detach(), False, self.backlog)  # type: ignore[call-arg]
+        self._ssp = None

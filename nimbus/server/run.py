@@ -1,0 +1,128 @@
+"""The life of one server process: bind, open, announce, serve, drain, close.
+
+Promises: what can be refused is refused before anything is opened, in one line; the ready line is printed
+when requests are answered, and it is all that standard output gets; SIGTERM and SIGINT let running requests
+finish for `limits.shutdown_s`, then close everything in order; a stop that hangs ends the process loudly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, closing
+from typing import Final
+
+import uvloop
+
+from nimbus.base.config import DEFAULT_USER, Config, Limits, UserEntry, parse_listen
+from nimbus.base.errors import ConfigInvalid, NimbusError
+from nimbus.server import graph
+from nimbus.server.listener import Application, Bound, Listener, bind, connections_within, raise_descriptor_limit
+
+# Opens everything behind the listener for as long as the context lasts.
+OpenNode = Callable[[Config, tuple[UserEntry, ...]], AbstractAsyncContextManager[Application]]
+
+# Closing the engines takes milliseconds; whoever needs this long hangs.
+CLOSE_S_MAX: Final = 10.0
+EXIT_HUNG: Final = 70
+
+
+class ListenerFailed(NimbusError):
+    """The listener stopped by itself; what it said stands above."""
+
+
+def serve(config: Config, notices: tuple[str, ...], open_node: OpenNode = graph.node) -> None:
+    """Serve until told to stop. Raises a `NimbusError` when that cannot begin, or ends by itself."""
+    bound = bind(parse_listen(config.listen))
+    with closing(bound.socket):
+        users = users_for(config, bound)
+        for notice in (*notices, *_user_notice(config)):
+            say(notice)
+        connections = _connections(config)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(config, users, bound, connections, open_node))
+
+
+async def _serve(
+    config: Config, users: tuple[UserEntry, ...], bound: Bound, connections: int, open_node: OpenNode
+) -> None:
+    stop = asyncio.Event()
+    _heed_signals(stop, config)
+    async with open_node(config, users) as app:
+        listener = Listener(bound, app, config.limits, connections)
+        listener.start()
+        print(f"NimbusStore is ready at http://{bound.address.text}", flush=True)
+        await _first(stop, listener)
+        if not stop.is_set():
+            raise ListenerFailed
+        cut = await listener.drain(config.limits.shutdown_s)
+        if cut:
+            say(f"{cut} running requests were cut off after {config.limits.shutdown_s:g} s")
+    say("stopped")
+
+
+async def _first(stop: asyncio.Event, listener: Listener) -> None:
+    """Wait for the order to stop, or for the listener's unforeseen end."""
+    waits = {asyncio.create_task(stop.wait()), asyncio.create_task(listener.ended())}
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+
+
+def users_for(config: Config, bound: Bound) -> tuple[UserEntry, ...]:
+    """Who may come in; raises `ConfigInvalid` when the well-known keys would be open to other machines."""
+    users = config.users or (DEFAULT_USER,)
+    well_known = (DEFAULT_USER.access_key, DEFAULT_USER.secret_key)
+    if not bound.is_loopback and any((user.access_key, user.secret_key) == well_known for user in users):
+        raise ConfigInvalid(
+            f"listen: {bound.address.text} can be reached from other machines, and the keys test/test are known to "
+            "everybody; set NIMBUS_ACCESS_KEY and NIMBUS_SECRET_KEY, or add [[users]] to a file named by --config"
+        )
+    return users
+
+
+def _user_notice(config: Config) -> tuple[str, ...]:
+    if config.users:
+        return ()
+    return ("no user is configured: the access key is test, the secret key is test (served on loopback only)",)
+
+
+def _connections(config: Config) -> int:
+    """The connection limit that the descriptor limit allows; who set it is told when that is less."""
+    wanted, possible = config.limits.connections, connections_within(raise_descriptor_limit())
+    if possible < wanted and wanted != Limits().connections:
+        say(f"limits.connections is {possible}, not {wanted}: the system grants no more file descriptors")
+    return min(wanted, possible)
+
+
+def _heed_signals(stop: asyncio.Event, config: Config) -> None:
+    loop = asyncio.get_running_loop()
+
+    def order_stop() -> None:
+        if not stop.is_set():
+            stop.set()
+            _end_if_hung(config.limits.shutdown_s + CLOSE_S_MAX)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, order_stop)
+    # A second process would find the data directory locked, so there is nothing to reload into.
+    loop.add_signal_handler(signal.SIGHUP, say, "SIGHUP changes nothing; restart to read the configuration again")
+
+
+def _end_if_hung(after_s: float) -> None:
+    def end() -> None:
+        say(f"still not stopped after {after_s:g} s; ended by force")
+        os._exit(EXIT_HUNG)
+
+    guard = threading.Timer(after_s, end)
+    guard.daemon = True
+    guard.start()
+
+
+def say(text: str) -> None:
+    """One line for the operator."""
+    print(f"nimbus: {text}", file=sys.stderr, flush=True)
