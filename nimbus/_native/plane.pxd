@@ -1,0 +1,89 @@
+"""The C leaves of the native plane, as its binding sees them."""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+cdef extern from "span.h" nogil:
+    ctypedef struct nb_span:
+        const char *ptr
+        size_t len
+    ctypedef struct nb_header:
+        nb_span name
+        nb_span value
+
+cdef extern from "plane/http.h" nogil:
+    ctypedef struct nb_request:
+        nb_span method
+        nb_span target
+        nb_span path
+        nb_span query
+        nb_span host
+        nb_header *headers
+        size_t headers_count
+        int64_t content_length
+        bint has_query
+        bint chunked
+        bint keep_alive
+        bint expects_continue
+        bint http_1_0
+    ctypedef struct nb_response:
+        int status
+        nb_header *headers
+        size_t headers_count
+        int64_t content_length
+        bint chunked
+        bint keep_alive
+    Py_ssize_t nb_http_request(char *buf, size_t len, size_t *scanned, nb_request *out)
+    Py_ssize_t nb_http_response(char *buf, size_t len, size_t *scanned, nb_response *out)
+    const char *nb_http_error_name(Py_ssize_t error)
+
+cdef extern from "plane/range.h" nogil:
+    ctypedef enum nb_range_verdict:
+        NB_RANGE_OK
+        NB_RANGE_IGNORED
+        NB_RANGE_UNSATISFIABLE
+    nb_range_verdict nb_range_parse(nb_span value, uint64_t size, uint64_t *start, uint64_t *end)
+
+cdef extern from "plane/chunked.h" nogil:
+    ctypedef enum nb_chunked_verdict:
+        NB_CHUNKED_MORE
+        NB_CHUNKED_DATA
+        NB_CHUNKED_DONE
+        NB_CHUNKED_BAD
+    ctypedef struct nb_chunked:
+        pass
+    void nb_chunked_init(nb_chunked *decoder)
+    nb_chunked_verdict nb_chunked_next(nb_chunked *decoder, nb_span *input, nb_span *payload)
+
+cdef extern from "plane/md5.h" nogil:
+    ctypedef enum nb_md5_isa:
+        NB_MD5_SCALAR
+        NB_MD5_AVX2
+        NB_MD5_AVX512
+    ctypedef struct nb_md5:
+        pass
+    ctypedef struct nb_md5_job:
+        nb_md5 *stream
+        nb_span data
+    nb_md5_isa nb_md5_isa_best()
+    void nb_md5_init(nb_md5 *stream)
+    void nb_md5_update_many(nb_md5_job *jobs, size_t count, nb_md5_isa isa)
+    void nb_md5_final(const nb_md5 *stream, uint8_t *digest)
+
+cdef extern from "plane/crc.h" nogil:
+    uint64_t nb_crc64nvme_portable(uint64_t crc, nb_span data)
+
+cdef extern from "plane/digest.h" nogil:
+    enum:
+        NB_DIGEST_KINDS
+        NB_DIGEST_SIZE_BYTES_MAX
+    ctypedef enum nb_digest_kind:
+        NB_MD5
+    ctypedef struct nb_digests:
+        pass
+    bint nb_digests_init(nb_digests *set, uint32_t wanted)
+    void nb_digests_free(nb_digests *set)
+    bint nb_digests_update(nb_digests *set, nb_span data)
+    void nb_digests_update_md5(nb_digests *set, nb_span data)
+    size_t nb_digests_final(nb_digests *set, nb_digest_kind kind, uint8_t *out)
+    const char *nb_digest_name(nb_digest_kind kind)
+    int nb_digest_kind_of(nb_span name)

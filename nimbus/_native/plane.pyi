@@ -1,0 +1,56 @@
+"""The native data plane: an HTTP/1.1 listener in C in front of the embedded server.
+
+The first part offers the plane's leaves one by one: pure functions over bytes, the very ones that the listener
+runs, for tests and for whoever needs one by itself. The second part is the listener.
+"""
+
+from collections.abc import Iterable
+
+from typing_extensions import Buffer
+
+class ParsedRequest:
+    """A request head that the strict parser accepted; header names are in lower case, values are trimmed."""
+
+    body_at: int
+    method: bytes
+    path: bytes
+    query: bytes | None
+    headers: list[tuple[bytes, bytes]]
+    content_length: int | None
+    chunked: bool
+    keep_alive: bool
+    expects_continue: bool
+
+def parse_request(data: bytes) -> ParsedRequest | None:
+    """The request head at the front of `data`; None while it is not whole; ValueError names what is wrong."""
+
+def parse_request_in_steps(pieces: list[bytes]) -> int | str:
+    """Where the body starts (0: not whole yet) or the error's name, when the head arrives in pieces."""
+
+def parse_response(data: bytes) -> tuple[int, int, list[tuple[bytes, bytes]], int | None, bool] | None:
+    """A response head: its size, status, headers, Content-Length and whether it is chunked."""
+
+def parse_range(value: bytes, size: int) -> tuple[int, int] | None:
+    """The half-open byte range of a Range header; None when S3 ignores it; ValueError when it is unsatisfiable."""
+
+def decode_chunked(pieces: list[bytes]) -> tuple[bytes, bytes] | None:
+    """Payload of a chunked body and what follows it; None while it is not whole; ValueError for bad framing."""
+
+def md5_isa_best() -> str:
+    """The widest instruction set of this machine: "scalar", "avx2" or "avx512"."""
+
+def md5_many(streams: list[list[bytes]], isa: str) -> list[bytes]:
+    """The MD5 of each stream, hashed side by side; piece i of every stream goes into one call."""
+
+def crc64nvme_portable(data: Buffer) -> int:
+    """CRC64NVME without vector instructions."""
+
+class Digests:
+    """Digests of one stream in one pass; names are those of S3's checksum algorithms."""
+
+    def __init__(self, names: Iterable[str]) -> None: ...
+    def update(self, data: Buffer) -> None:
+        """More bytes; the GIL is released meanwhile."""
+
+    def final(self) -> dict[str, bytes]:
+        """Name to digest in wire order. Once."""

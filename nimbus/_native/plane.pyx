@@ -1,0 +1,206 @@
+# cython: language_level=3
+"""The native data plane: the thin binding of the C files in `plane/`. See plane.pyi for what each name promises."""
+
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+
+cdef nb_span span_of(const unsigned char[::1] data) noexcept:
+    if data.shape[0] == 0:
+        return nb_span(b"", 0)
+    return nb_span(<const char *>&data[0], <size_t>data.shape[0])
+
+
+cdef bytes bytes_of(nb_span span):
+    return span.ptr[: span.len]
+
+
+cdef list headers_of(nb_header *headers, size_t count):
+    return [(bytes_of(headers[i].name), bytes_of(headers[i].value)) for i in range(count)]
+
+
+# --- the leaves, for tests and for whoever needs one by itself ------------------------------------------
+
+
+def parse_request(bytes data not None):
+    cdef bytearray buffer = bytearray(data)  # the parser lowers header names in place
+    cdef size_t scanned = 0
+    cdef nb_request request
+    cdef Py_ssize_t size = nb_http_request(<char *>buffer, len(buffer), &scanned, &request)
+    if size == 0:
+        return None
+    if size < 0:
+        raise ValueError(nb_http_error_name(size).decode())
+    return ParsedRequest(
+        size,
+        bytes_of(request.method),
+        bytes_of(request.path),
+        bytes_of(request.query) if request.has_query else None,
+        headers_of(request.headers, request.headers_count),
+        request.content_length if request.content_length >= 0 else None,
+        bool(request.chunked),
+        bool(request.keep_alive),
+        bool(request.expects_continue),
+    )
+
+
+def parse_request_in_steps(list pieces not None):
+    cdef bytearray buffer = bytearray(sum([len(piece) for piece in pieces]))
+    cdef size_t scanned = 0
+    cdef size_t size = 0
+    cdef Py_ssize_t answer = 0
+    cdef nb_request request
+    for piece in pieces:
+        buffer[size : size + len(piece)] = piece
+        size += len(piece)
+        answer = nb_http_request(<char *>buffer, size, &scanned, &request)
+        if answer:
+            break
+    return answer if answer >= 0 else nb_http_error_name(answer).decode()
+
+
+def parse_response(bytes data not None):
+    cdef bytearray buffer = bytearray(data)
+    cdef size_t scanned = 0
+    cdef nb_response response
+    cdef Py_ssize_t size = nb_http_response(<char *>buffer, len(buffer), &scanned, &response)
+    if size == 0:
+        return None
+    if size < 0:
+        raise ValueError(nb_http_error_name(size).decode())
+    length = response.content_length if response.content_length >= 0 else None
+    return size, response.status, headers_of(response.headers, response.headers_count), length, bool(response.chunked)
+
+
+def parse_range(bytes value not None, unsigned long long size):
+    cdef uint64_t start = 0
+    cdef uint64_t end = 0
+    cdef nb_range_verdict verdict = nb_range_parse(span_of(value), size, &start, &end)
+    if verdict == NB_RANGE_IGNORED:
+        return None
+    if verdict == NB_RANGE_UNSATISFIABLE:
+        raise ValueError("unsatisfiable")
+    return start, end
+
+
+def decode_chunked(list pieces not None):
+    cdef nb_chunked decoder
+    cdef nb_span rest
+    cdef nb_span payload
+    cdef nb_chunked_verdict verdict = NB_CHUNKED_MORE
+    out = bytearray()
+    nb_chunked_init(&decoder)
+    for index, piece in enumerate(pieces):
+        rest = span_of(piece)
+        while True:
+            verdict = nb_chunked_next(&decoder, &rest, &payload)
+            if verdict == NB_CHUNKED_DATA:
+                out += bytes_of(payload)
+                continue
+            break
+        if verdict == NB_CHUNKED_BAD:
+            raise ValueError("bad chunk framing")
+        if verdict == NB_CHUNKED_DONE:
+            return bytes(out), bytes_of(rest) + b"".join(pieces[index + 1 :])
+    return None
+
+
+def md5_isa_best():
+    return ("scalar", "avx2", "avx512")[<int>nb_md5_isa_best()]
+
+
+def md5_many(list streams not None, str isa not None):
+    """See plane.pyi."""
+    cdef nb_md5_isa chosen = <nb_md5_isa><int>("scalar", "avx2", "avx512").index(isa)
+    cdef size_t count = len(streams)
+    cdef size_t jobs_count
+    cdef size_t round_index
+    cdef uint8_t digest[16]
+    if chosen > nb_md5_isa_best():
+        raise ValueError(f"this machine has no {isa}")
+    cdef nb_md5 *states = <nb_md5 *>malloc(max(count, 1) * sizeof(nb_md5))
+    cdef nb_md5_job *jobs = <nb_md5_job *>malloc(max(count, 1) * sizeof(nb_md5_job))
+    try:
+        if states == NULL or jobs == NULL:
+            raise MemoryError
+        for index in range(count):
+            nb_md5_init(&states[index])
+        for round_index in range(max([len(pieces) for pieces in streams], default=0)):
+            jobs_count = 0
+            for index in range(count):
+                if round_index < <size_t>len(streams[index]):
+                    jobs[jobs_count].stream = &states[index]
+                    jobs[jobs_count].data = span_of(streams[index][round_index])
+                    jobs_count += 1
+            with nogil:
+                nb_md5_update_many(jobs, jobs_count, chosen)
+        digests = []
+        for index in range(count):
+            nb_md5_final(&states[index], digest)
+            digests.append(digest[:16])
+        return digests
+    finally:
+        free(states)
+        free(jobs)
+
+
+def crc64nvme_portable(const unsigned char[::1] data not None):
+    return nb_crc64nvme_portable(0, span_of(data))
+
+
+cdef class Digests:
+    """See plane.pyi."""
+
+    cdef nb_digests state
+    cdef bint open
+
+    def __cinit__(self, names):
+        cdef uint32_t wanted = 0
+        for name in names:
+            encoded = name.encode()
+            kind = nb_digest_kind_of(span_of(encoded))
+            if kind < 0:
+                raise ValueError(f"unknown digest {name}")
+            wanted |= <uint32_t>1 << <int>kind
+        if not nb_digests_init(&self.state, wanted):
+            raise MemoryError
+        self.open = True
+
+    def __dealloc__(self):
+        if self.open:
+            nb_digests_free(&self.state)
+
+    def update(self, const unsigned char[::1] data not None):
+        cdef nb_span span = span_of(data)
+        cdef bint fine
+        with nogil:
+            nb_digests_update_md5(&self.state, span)
+            fine = nb_digests_update(&self.state, span)
+        assert fine, "the digest library failed"
+
+    def final(self):
+        cdef uint8_t out[NB_DIGEST_SIZE_BYTES_MAX]
+        cdef size_t size
+        digests = {}
+        for kind in range(NB_DIGEST_KINDS):
+            size = nb_digests_final(&self.state, <nb_digest_kind><int>kind, out)
+            if size:
+                digests[nb_digest_name(<nb_digest_kind><int>kind).decode()] = out[:size]
+        return digests
+
+
+class ParsedRequest:
+    """See plane.pyi."""
+
+    __slots__ = ("body_at", "chunked", "content_length", "expects_continue", "headers", "keep_alive", "method", "path", "query")
+
+    def __init__(self, body_at, method, path, query, headers, content_length, chunked, keep_alive, expects_continue):
+        self.body_at = body_at
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.content_length = content_length
+        self.chunked = chunked
+        self.keep_alive = keep_alive
+        self.expects_continue = expects_continue

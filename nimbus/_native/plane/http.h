@@ -1,0 +1,94 @@
+/* The strict HTTP/1.1 head parser: requests from anybody, responses from the embedded server behind us.
+ *
+ * Pure functions over a buffer that the caller owns: no allocation, no globals, no I/O. The request parser is
+ * stricter than RFC 9112 wherever leniency has been a smuggling vector: one Content-Length or one
+ * `Transfer-Encoding: chunked`, never both; exactly one Host; origin-form targets only; no folded lines, bare LF,
+ * control bytes, space before a colon or empty names. Whatever passes has one reading, and everything behind the
+ * parser sees the parsed values only.
+ *
+ * Must always hold: no byte outside buf[0, len) is read; a head that was answered MORE and later completes parses
+ * as if it had come at once; header names are lowered in place, nothing else in the buffer changes.
+ */
+#ifndef NIMBUS_PLANE_HTTP_H
+#define NIMBUS_PLANE_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "span.h"
+
+enum {
+    NB_HTTP_HEAD_SIZE_BYTES_MAX = 16384,
+    NB_HTTP_HEADERS_MAX = 64,
+    NB_HTTP_METHOD_SIZE_BYTES_MAX = 16,
+};
+
+/* What the parsers answer besides the length of a complete head. */
+enum {
+    NB_HTTP_MORE = 0,
+    NB_HTTP_BAD_LINE = -1,    /* the request or status line is wrong */
+    NB_HTTP_BAD_VERSION = -2, /* neither HTTP/1.0 nor HTTP/1.1 */
+    NB_HTTP_BAD_TARGET = -3,  /* not in origin form, or with bytes that no URI has */
+    NB_HTTP_BAD_HEADER = -4,  /* a header line is malformed */
+    NB_HTTP_BAD_HOST = -5,    /* not exactly one valid Host */
+    NB_HTTP_BAD_FRAMING = -6, /* Content-Length and Transfer-Encoding do not say one thing */
+    NB_HTTP_BAD_EXPECT = -7,  /* an expectation other than 100-continue */
+    NB_HTTP_TOO_MANY = -8,    /* more than NB_HTTP_HEADERS_MAX headers */
+    NB_HTTP_TOO_LARGE = -9,   /* more than NB_HTTP_HEAD_SIZE_BYTES_MAX bytes */
+    NB_HTTP_BARE_LF = -10,    /* a line ends in LF without CR */
+};
+
+typedef struct {
+    nb_span method;
+    nb_span target; /* path and query as they came */
+    nb_span path;
+    nb_span query; /* without the question mark; see has_query */
+    nb_span host;
+    nb_header headers[NB_HTTP_HEADERS_MAX];
+    size_t headers_count;
+    int64_t content_length; /* -1: none */
+    bool has_query;
+    bool chunked;
+    bool keep_alive;
+    bool expects_continue;
+    bool http_1_0;
+} nb_request;
+
+typedef struct {
+    int status;
+    nb_header headers[NB_HTTP_HEADERS_MAX];
+    size_t headers_count;
+    int64_t content_length; /* -1: none */
+    bool chunked;
+    bool keep_alive;
+} nb_response;
+
+/* Parse the request head at buf. Returns its length (the body starts there), NB_HTTP_MORE, or an error.
+ * *scanned is the caller's memory between calls on a growing buffer; 0 at first. It keeps the work linear. */
+ssize_t nb_http_request(char *buf, size_t len, size_t *scanned, nb_request *out);
+
+/* The same for a response head. */
+ssize_t nb_http_response(char *buf, size_t len, size_t *scanned, nb_response *out);
+
+/* The first header of this lower-case name, or NULL. */
+const nb_header *nb_header_find(const nb_header *headers, size_t count, const char *name);
+
+/* How many headers have this lower-case name. */
+size_t nb_header_count(const nb_header *headers, size_t count, const char *name);
+
+/* Whether a comma-separated header value has this lower-case token in it, whatever its case there. */
+bool nb_value_has_token(nb_span value, const char *token);
+
+/* Digits only, no sign, no space, at most 18 of them; -1 for anything else. */
+int64_t nb_parse_decimal(nb_span text);
+
+/* Whether span equals the text, byte for byte; and the same ignoring ASCII case (text is lower case). */
+bool nb_span_is(nb_span span, const char *text);
+bool nb_span_is_nocase(nb_span span, const char *lower_text);
+
+/* A word for the error, for logs and tests. */
+const char *nb_http_error_name(ssize_t error);
+
+#endif
