@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
+import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 NATIVE = Path("nimbus/_native")
 # Beside <name>.pyx a module may need C sources and system libraries.
@@ -18,6 +22,12 @@ SOURCES: dict[str, list[str]] = {
 }
 LIBRARIES: dict[str, list[str]] = {
     "plane": ["crypto", "isal", "xxhash"],
+}
+# A header that each library needs, and the Debian package that has it.
+HEADERS: dict[str, tuple[str, str]] = {
+    "crypto": ("openssl/evp.h", "libssl-dev"),
+    "isal": ("isa-l.h", "libisal-dev"),
+    "xxhash": ("xxhash.h", "libxxhash-dev"),
 }
 
 FLAGS = ["-O3", "-std=gnu11", "-Wall", "-Wextra", "-fstack-protector-strong", "-D_FORTIFY_SOURCE=2"]
@@ -31,19 +41,52 @@ def extension(path: Path) -> Extension:
         f"nimbus._native.{name}",
         [str(path), *(str(NATIVE / source) for source in SOURCES.get(name, []))],
         include_dirs=[str(NATIVE)],
+        depends=[str(header) for pattern in ("**/*.h", "*.pxd") for header in sorted(NATIVE.glob(pattern))],
         libraries=LIBRARIES.get(name, []),
         extra_compile_args=(FLAGS[1:] + SANITIZE) if sanitized else FLAGS,
         extra_link_args=["-fsanitize=address,undefined"] if sanitized else [],
     )
 
 
-if not (shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc")):
-    sys.exit("nimbusstore: building needs a C compiler; on Debian or Ubuntu: apt install build-essential")
+def has_header(compiler: list[str], header: str) -> bool:
+    """Whether the compiler finds the header."""
+    command = [*compiler, f"-I{sysconfig.get_path('include')}", "-E", "-x", "c", "-"]
+    return subprocess.run(command, input=f"#include <{header}>\n".encode(), capture_output=True).returncode == 0
+
+
+def check_tools() -> None:
+    """Say in one line what the build misses, and how to get it."""
+    compiler = shlex.split(os.environ.get("CC", "")) or ["cc" if shutil.which("cc") else "gcc"]
+    if not shutil.which(compiler[0]):
+        sys.exit("nimbusstore: building needs a C compiler; on Debian or Ubuntu: apt install build-essential")
+    needed = [HEADERS[library] for name in sorted(LIBRARIES) for library in LIBRARIES[name] if library in HEADERS]
+    missing = {header: package for header, package in needed if not has_header(compiler, header)}
+    if not has_header(compiler, "Python.h"):
+        missing["Python.h"] = "python3-dev"
+    if missing:
+        sys.exit(
+            f"nimbusstore: building needs the headers {', '.join(missing)}; "
+            f"on Debian or Ubuntu: apt install {' '.join(sorted(set(missing.values())))}"
+        )
+
+
+class BuildExt(build_ext):
+    """Compiles the leaves side by side, after a look at what the machine has."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
+
+    def run(self) -> None:
+        check_tools()
+        super().run()
+
 
 setup(
+    cmdclass={"build_ext": BuildExt},
     ext_modules=cythonize(
         [extension(path) for path in sorted(NATIVE.glob("*.pyx"))],
         build_dir=str(NATIVE / "generated"),
         compiler_directives={"language_level": "3", "boundscheck": True, "wraparound": False, "embedsignature": True},
-    )
+    ),
 )
