@@ -18,9 +18,11 @@ NATIVE = Path("nimbus/_native")
 # Beside <name>.pyx a module may need C sources and system libraries.
 SOURCES: dict[str, list[str]] = {
     "blocks": ["blocks_core.c"],
+    "sigv4": ["sigv4_claim.c", "sigv4_canonical.c"],
     "plane": sorted(str(source.relative_to(NATIVE)) for source in NATIVE.glob("plane/*.c")),
 }
 LIBRARIES: dict[str, list[str]] = {
+    "sigv4": ["crypto"],
     "plane": ["crypto", "isal", "xxhash"],
 }
 # A header that each library needs, and the Debian package that has it.
