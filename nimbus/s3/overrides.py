@@ -8,6 +8,15 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
+from nimbus.base.limits import (
+    DELETE_KEYS_MAX,
+    PART_NUMBER_MAX,
+    XML_COMPLETE_SIZE_BYTES_MAX,
+    XML_DELETE_SIZE_BYTES_MAX,
+)
+
 # --- for the generator ------------------------------------------------------------------------------------
 
 # Root elements of reply documents ("Response Syntax" and examples of the API reference); the model has none.
@@ -57,3 +66,99 @@ FIELD_NAMES: Final = {
 # "Bucket naming rules": names that Amazon keeps for access points and other kinds of buckets.
 BUCKET_NAME_PREFIXES_RESERVED: Final = ("xn--", "sthree-")
 BUCKET_NAME_SUFFIXES_RESERVED: Final = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+
+# --- for the codec ----------------------------------------------------------------------------------------
+
+# Bodies that are documents, where they may be larger than XML_SIZE_BYTES_MAX.
+DOCUMENT_SIZES_BYTES_MAX: Final = {
+    "CompleteMultipartUpload": XML_COMPLETE_SIZE_BYTES_MAX,
+    "DeleteObjects": XML_DELETE_SIZE_BYTES_MAX,
+}
+
+# Runs of elements that S3's schema bounds, by shape and field.
+LIST_SIZES_MAX: Final = {
+    ("Delete", "objects"): DELETE_KEYS_MAX,
+    ("CompletedMultipartUpload", "parts"): PART_NUMBER_MAX,
+}
+
+# What `encoding-type=url` encodes in the listings that have an EncodingType element (API reference of each).
+URL_ENCODED_FIELDS: Final = frozenset(
+    {
+        "key",
+        "prefix",
+        "delimiter",
+        "marker",
+        "next_marker",
+        "start_after",
+        "key_marker",
+        "next_key_marker",
+    }
+)
+
+# HTTP ignores a conditional date that does not parse (RFC 9110, section 13.1); every other time is refused.
+IGNORABLE_TIMES: Final = frozenset(
+    {
+        "if-modified-since",
+        "if-unmodified-since",
+        "x-amz-copy-source-if-modified-since",
+        "x-amz-copy-source-if-unmodified-since",
+    }
+)
+
+# Content types of replies whose body is a document or the text of the named operation.
+DOCUMENT_TYPE: Final = b"application/xml"
+TEXT_TYPES: Final = {"GetBucketPolicy": b"application/json"}
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """The values that a parameter may have, written as S3 writes them, and how S3 refuses another one."""
+
+    values: dict[str, str]  # as the client may write it -> as the operation sees it
+    code: str
+    message: str
+
+
+def _choice(values: str, code: str, message: str) -> Choice:
+    return Choice({value: value for value in values.split()}, code, message)
+
+
+_ALGORITHMS: Final = "CRC32 CRC32C CRC64NVME SHA1 SHA256 SHA512 MD5 XXHASH64 XXHASH3 XXHASH128"
+_ALGORITHM: Final = Choice(
+    {spelling: name for name in _ALGORITHMS.split() for spelling in (name, name.lower())},
+    "InvalidRequest",
+    "Checksum algorithm provided is unsupported. Please try again with any of the valid types: "
+    f"[{', '.join(sorted(_ALGORITHMS.split()))}]",
+)
+_ACL: Final = _choice(
+    "private public-read public-read-write authenticated-read aws-exec-read bucket-owner-read "
+    "bucket-owner-full-control log-delivery-write",
+    "InvalidArgument",
+    "",
+)
+_STORAGE_CLASS: Final = _choice(
+    "STANDARD REDUCED_REDUNDANCY STANDARD_IA ONEZONE_IA INTELLIGENT_TIERING GLACIER DEEP_ARCHIVE OUTPOSTS "
+    "GLACIER_IR SNOW EXPRESS_ONEZONE FSX_OPENZFS FSX_ONTAP",
+    "InvalidStorageClass",
+    "",
+)
+
+# Headers and parameters whose value is checked before any operation sees it; all others pass as they are.
+CHOICES: Final = {
+    "encoding-type": _choice("url", "InvalidArgument", "Invalid Encoding Method specified in Request"),
+    "x-amz-acl": _ACL,
+    "x-amz-checksum-algorithm": _ALGORITHM,
+    "x-amz-checksum-type": _choice(
+        "COMPOSITE FULL_OBJECT", "InvalidRequest", "Value for x-amz-checksum-type is invalid."
+    ),
+    "x-amz-metadata-directive": _choice("COPY REPLACE", "InvalidArgument", "Unknown metadata directive."),
+    "x-amz-object-lock-legal-hold": _choice("ON OFF", "InvalidArgument", "Legal Hold must be either of 'ON' or 'OFF'"),
+    "x-amz-object-lock-mode": _choice("GOVERNANCE COMPLIANCE", "InvalidArgument", "Unknown wormMode directive."),
+    "x-amz-object-ownership": _choice(
+        "BucketOwnerPreferred ObjectWriter BucketOwnerEnforced",
+        "InvalidArgument",
+        "Invalid x-amz-object-ownership header",
+    ),
+    "x-amz-sdk-checksum-algorithm": _ALGORITHM,
+    "x-amz-storage-class": _STORAGE_CLASS,
+    "x-amz-tagging-directive": _choice("COPY REPLACE", "InvalidArgument", "Unknown tagging directive."),
+}
