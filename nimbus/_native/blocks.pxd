@@ -72,5 +72,5 @@ cdef extern from "blocks.h" nogil:
 
 cdef class OpenFile:
     cdef readonly int fd
-    cdef readonly bytes table
+    cdef public bytes table
     cdef object __weakref__

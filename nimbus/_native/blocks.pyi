@@ -25,8 +25,7 @@ class OpenFile:
     def __init__(self, fd: int, table: bytes = b"") -> None: ...
     @property
     def fd(self) -> int: ...
-    @property
-    def table(self) -> bytes: ...
+    table: bytes
 
 class BlockHasher:
     """One XXH3-64 for each block of a stream, in one pass and without holding the stream."""

@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define XXH_INLINE_ALL
@@ -48,6 +50,12 @@ uint64_t nb_block_hasher_take(nb_block_hasher *hasher) {
 
 /* --- verified reads ------------------------------------------------------------------------------------------- */
 
+/* tmpfs refuses RWF_NOWAIT although it never waits for a disk. */
+static int is_in_memory(int fd) {
+    struct statfs about;
+    return fstatfs(fd, &about) == 0 && about.f_type == TMPFS_MAGIC;
+}
+
 nb_status nb_read(int fd, void *out, size_t length, uint64_t offset, int wait) {
     char *cursor = out;
     while (length > 0) {
@@ -59,6 +67,8 @@ nb_status nb_read(int fd, void *out, size_t length, uint64_t offset, int wait) {
             length -= (size_t)got;
         } else if (got == 0) {
             return NB_SHORT;
+        } else if (!wait && errno == EOPNOTSUPP && is_in_memory(fd)) {
+            wait = 1;
         } else if (errno != EINTR) {
             return !wait && (errno == EAGAIN || errno == EOPNOTSUPP) ? NB_WOULD_BLOCK : NB_FAILED;
         }
