@@ -82,6 +82,10 @@ class PartTooSmall(NimbusError):
     """A part other than the last is smaller than the smallest size allowed."""
 
 
+class ObjectTooLarge(NimbusError):
+    """The object would be larger than the largest size allowed."""
+
+
 class SizeMismatch(NimbusError):
     """The size differs from the size that was declared."""
 

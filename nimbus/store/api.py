@@ -15,8 +15,18 @@ from typing import Protocol
 
 import msgspec
 
+from nimbus.base.errors import BucketExists
 from nimbus.base.span import Span
 from nimbus.store.records import Bucket, Object, Part, Upload, UploadedPart
+
+
+class BucketTaken(BucketExists):
+    """A bucket of this name exists already."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        super().__init__()
+        self.bucket = bucket
+
 
 # Decides on the object as it is when the write is decided (None: there is none); raises to refuse the write.
 Condition = Callable[[Object | None], None]
@@ -98,7 +108,7 @@ class ObjectStore(Protocol):
 
     # --- buckets ---
     async def create_bucket(self, name: str, owner_id: str, region: str) -> Bucket:
-        """Raises `BucketExists` (whoever owns it; the record is in its `bucket` attribute)."""
+        """Raises `BucketTaken`, a `BucketExists` with the record in its `bucket` attribute, whoever owns it."""
         ...
 
     async def delete_bucket(self, name: str) -> None:
@@ -151,9 +161,7 @@ class ObjectStore(Protocol):
         """Deleting what is not there succeeds. Raises `BucketMissing` or what the condition raises."""
         ...
 
-    async def replace_metadata(
-        self, bucket: str, key: str, new: NewObject, condition: Condition | None
-    ) -> Object:
+    async def replace_metadata(self, bucket: str, key: str, new: NewObject, condition: Condition | None) -> Object:
         """Give an object new metadata and a new modification time without moving its bytes."""
         ...
 
@@ -177,9 +185,7 @@ class ObjectStore(Protocol):
         self, bucket: str, key: str, upload_id: str, number: int, ingest: Ingest, digests: Digests
     ) -> UploadedPart: ...
 
-    async def list_parts(
-        self, bucket: str, key: str, upload_id: str, after: int, limit: int
-    ) -> PartListing: ...
+    async def list_parts(self, bucket: str, key: str, upload_id: str, after: int, limit: int) -> PartListing: ...
 
     async def list_uploads(
         self, bucket: str, prefix: str, delimiter: str, key_after: str, upload_id_after: str, limit: int

@@ -7,7 +7,7 @@ them by the thousand, also as wire-ready text.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,14 +18,14 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     """Anything that is kept in a metadata row."""
 
 
-class Extent(Record):
+class Extent(Record, frozen=True):
     """A run of bytes of an object: `size` bytes at an opaque `location` of the data engine."""
 
     location: bytes
     size: int
 
 
-class Bucket(Record):
+class Bucket(Record, frozen=True):
     """A bucket. `bucket_id` is new for each creation, so that rows of a deleted namesake never show."""
 
     bucket_id: bytes
@@ -35,7 +35,7 @@ class Bucket(Record):
     deleting_until_ms: int = 0  # while a DeleteBucket looks for objects; void once passed
 
 
-class Part(Record):
+class Part(Record, frozen=True):
     """What is known of one part of a completed multipart object, for `partNumber` reads."""
 
     number: int
@@ -43,7 +43,7 @@ class Part(Record):
     checksum: str = ""  # base64 of the upload's algorithm, "" when none was kept
 
 
-class Object(Record):
+class Object(Record, frozen=True):
     """The current version of an object. 200-350 bytes packed."""
 
     size: int
@@ -62,17 +62,21 @@ class Object(Record):
     manifest_id: bytes = b""  # names the manifest pages of an object of many parts
     manifest_pages: tuple[int, ...] = ()  # byte offset in the object at which each page begins
     part_count: int = 0  # 0: not a multipart object
+    upload_id: str = ""  # the multipart upload that made it, so that a repeated completion answers alike
 
 
-class ManifestPage(Record):
-    """A run of the parts of an object of many parts: parts[i] has its bytes at extents[i]."""
+class ManifestPage(Record, frozen=True):
+    """A run of the parts of an object of many parts: parts[i] has its bytes at extents[i].
+
+    An empty part has an extent of size 0 without a location.
+    """
 
     first_part: int  # index (from 0) of parts[0] among all parts
     parts: tuple[Part, ...]
     extents: tuple[Extent, ...]
 
 
-class Upload(Record):
+class Upload(Record, frozen=True):
     """An open multipart upload."""
 
     initiated_ms: int
@@ -82,10 +86,12 @@ class Upload(Record):
     metadata: dict[str, str] = {}
     checksum_algorithm: str = ""
     checksum_type: str = ""
+    revision: int = 0  # counts what happened to the upload, so that a completion notices a part that changed
+    pages: int = 0  # manifest pages that attempts to complete it have written so far
 
 
-class UploadedPart(Record):
-    """One part of an open upload; uploading the number again replaces it."""
+class UploadedPart(Record, frozen=True):
+    """One part of an open upload; uploading the number again replaces it. No extent: it is empty."""
 
     size: int
     etag: str
@@ -94,8 +100,11 @@ class UploadedPart(Record):
     checksums: dict[str, str] = {}
 
 
-class Garbage(Record):
-    """Something to be freed: data locations, the rows of a finished upload, or pages of a manifest."""
+class Garbage(Record, frozen=True):
+    """Something to be freed: data locations, the rows of a finished upload, pages of a manifest, or several of them.
+
+    Locations that one reader may hold together stand in one record, the first extent's location first.
+    """
 
     locations: tuple[bytes, ...] = ()
     upload_rows: bytes = b""  # key prefix of part rows: drop rows and, unless kept, their locations
@@ -105,7 +114,7 @@ class Garbage(Record):
 
 R = TypeVar("R", bound=Record)
 _encoder = msgspec.msgpack.Encoder()
-_decoders: dict[type[Record], msgspec.msgpack.Decoder] = {}
+_decoders: dict[type[Record], msgspec.msgpack.Decoder[Any]] = {}
 
 
 def pack(record: Record) -> bytes:

@@ -1,0 +1,75 @@
+"""Reading the bytes of an object, extent by extent.
+
+While an iterator is open, a lease keeps its object's bytes from being freed, whatever becomes of the object.
+Between finding a record and opening its iterator there is no lease; the collector's grace covers that time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import cast
+
+from nimbus.base.span import Span
+from nimbus.data.api import DataStore
+from nimbus.store.leases import Leases, name_of_object
+from nimbus.store.manifest import Manifests
+from nimbus.store.records import Object
+
+
+class Reader:
+    """Reads spans of objects."""
+
+    def __init__(self, data: DataStore, manifests: Manifests, leases: Leases) -> None:
+        self._data = data
+        self._data_read_now = data.read_now
+        self._manifests = manifests
+        self._leases = leases
+
+    def read_now(self, record: Object, span: Span) -> bytes | None:
+        """The span's bytes if they are at hand and lie in one extent. The hot path."""
+        extents = record.extents
+        if len(extents) == 1:
+            return self._data_read_now(extents[0].location, span.start, span.end)
+        if span.start == span.end:
+            return b""
+        offset = 0
+        for extent in extents:
+            end = offset + extent.size
+            if span.start < end:
+                if span.end > end:
+                    return None
+                return self._data_read_now(extent.location, span.start - offset, span.end - offset)
+            offset = end
+        return None
+
+    async def read(self, record: Object, span: Span) -> AsyncGenerator[bytes, None]:
+        """The span's bytes, verified, in chunks."""
+        name = name_of_object(record)
+        self._leases.take(name)
+        try:
+            async with aclosing(self._pieces(record, span)) as pieces:
+                async for location, start, end in pieces:
+                    async with aclosing(_closable(self._data.read(location, start, end))) as chunks:
+                        async for chunk in chunks:
+                            yield chunk
+        finally:
+            self._leases.release(name)
+
+    async def _pieces(self, record: Object, span: Span) -> AsyncGenerator[tuple[bytes, int, int], None]:
+        """The locations that hold the span, each with the bytes wanted of it."""
+        if span.start >= span.end:
+            return
+        async with aclosing(self._manifests.extents(record, span.start)) as runs:
+            async for offset, extents in runs:
+                for extent in extents:
+                    start, offset = offset, offset + extent.size
+                    if offset > span.start and extent.size:
+                        yield extent.location, max(span.start - start, 0), min(span.end, offset) - start
+                    if offset >= span.end:
+                        return
+
+
+def _closable(iterator: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """The same as what it is by contract: something to be closed with `aclose` when left early."""
+    return cast("AsyncGenerator[bytes, None]", iterator)
