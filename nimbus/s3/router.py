@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -110,6 +111,7 @@ def split_copy_source(value: str) -> tuple[str, str, str]:
     return bucket, _decoded_key(raw_key), _unquoted(query)
 
 
+@lru_cache(maxsize=4096)
 def check_bucket_name(name: str) -> None:
     """The rules for names of general purpose buckets ("Bucket naming rules"). Raises `InvalidBucketName`."""
     is_well_formed = _BUCKET_NAME.fullmatch(name) and ".." not in name and not _IPV4.fullmatch(name)
@@ -122,9 +124,9 @@ def _virtual_bucket(host: str, domains: Sequence[str]) -> str:
     """The bucket that the Host header names, "" in path style; the longest domain that fits decides."""
     if not domains:
         return ""
-    name = host.lower()
-    if not name.endswith("]"):  # an IPv6 address without a port
-        name = re.sub(r":[0-9]*\Z", "", name)
+    name, _, port = host.lower().rpartition(":")
+    if not name or not (port.isdigit() or not port):  # no port, or the colon belongs to an IPv6 address
+        name = host.lower()
     name = name.removesuffix(".")
     fitting = [domain for domain in domains if name == domain or name.endswith("." + domain)]
     return name[: -len(max(fitting, key=len)) - 1] if fitting else ""

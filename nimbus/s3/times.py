@@ -62,11 +62,11 @@ def _moment(year: int, month: int, match: re.Match[str]) -> datetime | None:
         year += 1900 if year >= 70 else 2000
     hour, minute, second = (int(parts[name] or 0) for name in ("hour", "minute", "second"))
     microsecond = int((parts.get("fraction") or "0").ljust(6, "0")[:6])
-    zone = _zone(parts.get("zone") or "Z")
     try:
+        zone = _zone(parts.get("zone") or "Z")
         moment = datetime(year, month, int(parts["day"]), hour, minute, second, microsecond, zone)
         return moment.astimezone(UTC)
-    except (ValueError, OverflowError):  # no such day, or beyond the years that can be counted
+    except (ValueError, OverflowError):  # no such day or zone, or beyond the years that can be counted
         return None
 
 
