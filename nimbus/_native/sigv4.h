@@ -25,7 +25,7 @@
 #define NB_SIGV4_DECODED_SIZE_MAX 4096
 #define NB_SIGV4_EXPIRES_S_MAX 604800
 #define NB_SIGV4_SKEW_S_MAX 900
-#define NB_SIGV4_SECRET_SIZE_MAX 252
+#define NB_SIGV4_SECRET_SIZE_MAX 1024
 #define NB_SIGV4_KEY_SIZE 32
 #define NB_SIGV4_SIGNATURE_SIZE 64 /* lower-case hexadecimal digits, no closing zero */
 #define NB_SIGV4_STRING_SIZE_MAX 512
@@ -52,12 +52,13 @@
     X(UNSUPPORTED)              \
     X(NONSENSE)
 
-/* What can be wrong. The first four are said of every form of request, the others of SigV4 alone. */
+/* What can be wrong. The first five are said of every form of request, the others of SigV4 alone. */
 #define NB_SIGV4_STATUSES(X)    \
     X(OK)                       \
     X(HEAD_TOO_LARGE)           \
     X(HEAD_MALFORMED)           \
     X(QUERY_MALFORMED)          \
+    X(PARAMETER_REPEATED)       \
     X(FIELDS_MALFORMED)         \
     X(ALGORITHM_MISSING)        \
     X(ALGORITHM_UNKNOWN)        \

@@ -71,7 +71,7 @@ class Claim:
         """The header behind the status HEADER_UNSIGNED."""
 
 def derive_signing_key(secret: str, date: str, region: str, service: str = "s3") -> bytes:
-    """The 32-byte key that signs for one day (20130524), region and service. ValueError above 252 bytes of secret."""
+    """The 32-byte key that signs for one day (20130524), region and service. ValueError above 1,024 bytes of secret."""
 
 def sign(key: bytes, text: bytes) -> str:
     """HMAC-SHA256 as 64 lower-case hexadecimal digits."""

@@ -172,7 +172,7 @@ static nb_sigv4_status scan_query(nb_span query, nb_sigv4_claim *claim, sighting
         if (which < 0)
             continue;
         if (seen->found[which]++)
-            return NB_SIGV4_QUERY_MALFORMED;
+            return NB_SIGV4_PARAMETER_REPEATED;
         TRY(decode(claim, value, &seen->values[which]));
     }
     return NB_SIGV4_OK;

@@ -1,0 +1,153 @@
+"""SigV2: the old HMAC-SHA1 signatures, in the Authorization header or presigned.
+
+Only the method, three headers, the x-amz-* headers, the raw path and the sub-resources are covered; other query
+parameters and the body are not, so an operator may switch this form off.
+
+Source: "Signing and Authenticating REST Requests", Amazon S3 User Guide.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from nimbus._native.sigv4 import Claim
+from nimbus.auth.api import AuthFailure, Head, Verified
+from nimbus.auth.dates import parse_date
+from nimbus.auth.keys import KeyHolder, KeyRing
+from nimbus.auth.payload import verdict
+from nimbus.auth.sigv4 import expired, mismatch, no_valid_date, too_skewed, unknown_access_key
+from nimbus.base.limits import CLOCK_SKEW_S_MAX
+
+# Query parameters that choose another operation or change the answer, and therefore are signed.
+SUBRESOURCES: Final = frozenset(
+    b"accelerate acl analytics attributes cors defaultObjectAcl delete encryption intelligent-tiering inventory "
+    b"legal-hold lifecycle location logging metrics notification object-lock ownershipControls partNumber policy "
+    b"policyStatus publicAccessBlock replication requestPayment response-cache-control response-content-disposition "
+    b"response-content-encoding response-content-language response-content-type response-expires restore retention "
+    b"select select-type storageClass tagging torrent uploadId uploads versionId versioning versions website".split()
+)
+_EXPIRES_DIGITS_MAX: Final = 12
+_POSITIONAL: Final = (b"content-md5", b"content-type", b"date")
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    """One part of the query, percent-decoded."""
+
+    name: bytes
+    value: bytes
+
+
+def verify_header(claim: Claim, head: Head, ring: KeyRing, virtual_bucket: str, now_s: int) -> Verified:
+    """The verdict on `Authorization: AWS AccessKeyId:Signature`. Raises `AuthFailure`."""
+    authorization = next(value for name, value in head.headers if name == b"authorization").strip()
+    access_key, colon, signature = authorization[len("AWS") :].strip().rpartition(b":")
+    if not (colon and access_key and signature):
+        raise AuthFailure(
+            "InvalidArgument",
+            "AWS authorization header is invalid.  Expected AwsAccessKeyId:signature",
+            ArgumentName="Authorization",
+        )
+    fields = _fields(head)
+    _check_date(fields, now_s)
+    holder = _find(ring, access_key)
+    if b"x-amz-date" in fields:
+        fields.pop(b"date", None)
+    text = string_to_sign(head, virtual_bucket, fields, _parameters(head.raw_query))
+    _check(holder, text, signature)
+    return verdict(holder.user, claim, head)
+
+
+def verify_query(claim: Claim, head: Head, ring: KeyRing, virtual_bucket: str, now_s: int) -> Verified:
+    """The verdict on a query with AWSAccessKeyId, Expires and Signature. Raises `AuthFailure`."""
+    parameters = _parameters(head.raw_query)
+    given = {p.name: p.value for p in parameters if p.name in (b"AWSAccessKeyId", b"Expires", b"Signature")}
+    if len(given) < 3 or not all(given.values()):
+        raise AuthFailure(
+            "AccessDenied",
+            "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters",
+        )
+    expires_s = _expires_s([p.value for p in parameters if p.name == b"Expires"])
+    if now_s > expires_s:
+        raise expired(expires_s, now_s)
+    holder = _find(ring, given[b"AWSAccessKeyId"])
+    fields = _fields(head)
+    for parameter in parameters:  # a presigner puts the x-amz-* headers that it signs here
+        name = parameter.name.lower()
+        if name.startswith(b"x-amz-"):
+            fields[name] = fields[name] + b"," + parameter.value if name in fields else parameter.value
+    fields[b"date"] = given[b"Expires"]
+    _check(holder, string_to_sign(head, virtual_bucket, fields, parameters), given[b"Signature"])
+    return verdict(holder.user, claim, head)
+
+
+def string_to_sign(head: Head, virtual_bucket: str, fields: dict[bytes, bytes], parameters: list[Parameter]) -> bytes:
+    """What is signed. `fields` holds the headers that count, `date` already being the one that stands there."""
+    amz = b"".join(
+        b"%b:%b\n" % (name, value) for name, value in sorted(fields.items()) if name.startswith(b"x-amz-")
+    )  # fmt: skip
+    lines = (head.method.encode(), *(fields.get(name, b"") for name in _POSITIONAL), amz)
+    return b"\n".join(lines) + _resource(head.raw_path, virtual_bucket, parameters)
+
+
+def _resource(raw_path: bytes, virtual_bucket: str, parameters: list[Parameter]) -> bytes:
+    """The path as it was sent, behind the bucket, and the sub-resources in order of name."""
+    path = b"/" + virtual_bucket.encode() + raw_path if virtual_bucket else raw_path
+    signed = sorted((p for p in parameters if p.name in SUBRESOURCES), key=lambda p: p.name)
+    query = b"&".join(p.name + b"=" + p.value if p.value else p.name for p in signed)
+    return path + b"?" + query if query else path
+
+
+def _fields(head: Head) -> dict[bytes, bytes]:
+    """The headers that are signed; repeated x-amz-* headers are joined, repeated others refused."""
+    fields: dict[bytes, bytes] = {}
+    for name, raw in head.headers:
+        if name in _POSITIONAL and name in fields:
+            raise AuthFailure("InvalidRequest", f"The header {name.decode()} is given more than once.")
+        if name in _POSITIONAL or name.startswith(b"x-amz-"):
+            value = raw.strip()
+            fields[name] = fields[name] + b"," + value if name in fields else value
+    return fields
+
+
+def _parameters(raw_query: bytes) -> list[Parameter]:
+    """The query in parts. A plus stays a plus: base64 signatures come with bare ones."""
+    parts = (part.partition(b"=") for part in raw_query.split(b"&") if part)
+    return [Parameter(unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in parts]
+
+
+def _check_date(fields: dict[bytes, bytes], now_s: int) -> None:
+    text = fields.get(b"x-amz-date", fields.get(b"date", b""))
+    seconds = parse_date(text)
+    if seconds is None:
+        raise no_valid_date()
+    if abs(seconds - now_s) > CLOCK_SKEW_S_MAX:
+        raise too_skewed(text.decode("latin-1"), now_s)
+
+
+def _expires_s(values: list[bytes]) -> int:
+    # bytes.isdigit knows ASCII digits only.
+    if len(values) != 1 or not values[0].isdigit() or len(values[0]) > _EXPIRES_DIGITS_MAX:
+        raise AuthFailure("AccessDenied", "Invalid date (should be seconds since epoch)")
+    return int(values[0])
+
+
+def _find(ring: KeyRing, access_key: bytes) -> KeyHolder:
+    holder = ring.peek(access_key.decode("latin-1"))
+    if holder is None:
+        raise unknown_access_key(access_key.decode("latin-1"))
+    return holder
+
+
+def sign(secret: str, text: bytes) -> bytes:
+    """The signature of a string to sign, in base64."""
+    return base64.b64encode(hmac.digest(secret.encode(), text, "sha1"))
+
+
+def _check(holder: KeyHolder, text: bytes, signature: bytes) -> None:
+    if not hmac.compare_digest(sign(holder.secret.reveal(), text), signature):
+        raise mismatch(holder.user.access_key, text, signature.decode("latin-1"))
