@@ -14,7 +14,7 @@ import base64
 import binascii
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -66,8 +66,8 @@ class Algorithm(msgspec.Struct, frozen=True):
 
     @property
     def field(self) -> str:
-        """The member of the S3 model's structures that carries the value."""
-        return "Checksum" + self.name
+        """The field of the S3 model's structures that carries the value."""
+        return "checksum_" + self.name.lower()
 
 
 def _md5() -> Digest:
@@ -93,6 +93,38 @@ _ROWS: Final = (
 ALGORITHMS: Final[dict[str, Algorithm]] = {row.name: row for row in _ROWS}
 BY_HEADER: Final[dict[str, Algorithm]] = {row.header: row for row in _ROWS}
 NAMES_TEXT: Final = ", ".join(ALGORITHMS)
+
+
+class DigestSet:
+    """Several digests over the same bytes, each computed once: MD5, SHA-256 of the payload, named checksums."""
+
+    __slots__ = ("_fed", "by_name", "md5", "sha256")
+
+    def __init__(self, names: Collection[str], *, with_md5: bool = True, with_sha256: bool = False) -> None:
+        self.by_name = {name: ALGORITHMS[name].new() for name in names}
+        self.md5 = (self.by_name.get("MD5") or _md5()) if with_md5 else None
+        self.sha256 = (self.by_name.get("SHA256") or hashlib.sha256()) if with_sha256 else None
+        distinct = {id(digest): digest for digest in (*self.by_name.values(), self.md5, self.sha256) if digest}
+        self._fed = list(distinct.values())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to compute."""
+        return not self._fed
+
+    def update(self, data: bytes) -> None:
+        """Feed every digest. Called on one thread at a time."""
+        for digest in self._fed:
+            digest.update(data)
+
+    def etag(self) -> str:
+        """The MD5 as S3 shows it."""
+        assert self.md5 is not None, "made without MD5"
+        return self.md5.digest().hex()
+
+    def checksums(self) -> dict[str, str]:
+        """The named checksums in their wire form."""
+        return {name: encode(digest.digest()) for name, digest in self.by_name.items()}
 
 
 def encode(digest: bytes) -> str:

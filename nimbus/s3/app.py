@@ -1,0 +1,148 @@
+"""One request from head to answer: find, identify, permit, decode, run, encode.
+
+The order is the promise. Nothing of the body is received before the request was permitted, no backend is asked
+before the caller signed, and no handler runs on input that was not checked. Whatever goes wrong ends as one
+S3 error document; what a client cannot know about (a traceback, a path, a state of an engine) is written to the
+log under the request id and to nobody else.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+from typing import Final
+
+import msgspec
+
+from nimbus.auth.api import Head, Verified
+from nimbus.auth.chunked import chunk_decoder
+from nimbus.base.errors import NimbusError
+from nimbus.s3 import codec, identity, router
+from nimbus.s3.api import Context, Reply, ReplyBody, Services
+from nimbus.s3.body import Pace, Receive, RequestBody
+from nimbus.s3.declared import declare, is_framed
+from nimbus.s3.errors import S3Error, error_document, from_state
+from nimbus.s3.markers import Wire
+from nimbus.s3.operations.table import BY_WIRE, Operation
+from nimbus.s3.unsupported import check_headers
+
+Headers = list[tuple[bytes, bytes]]
+
+_log = logging.getLogger(__name__)
+_SERVER: Final = (b"server", b"NimbusStore")
+_XML: Final = (b"content-type", b"application/xml")
+_BODYLESS: Final = frozenset({204, 304})
+
+
+class Exchange(msgspec.Struct):
+    """A request while it is being answered. `body` is set once somebody began to read it."""
+
+    head: Head
+    headers: dict[str, str]  # by lower-case name, text as Latin-1
+    receive: Receive
+    request_id: str
+    body: RequestBody | None = None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What goes back: complete but for the bytes of an `ObjectBody`."""
+
+    status: int
+    headers: Headers
+    body: ReplyBody
+
+
+class App:
+    """The S3 front without its transport."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self._pace = Pace(services.settings.body_rate_bytes_per_s, services.settings.body_grace_s)
+        self._host_id = os.urandom(16).hex()
+        self._id_prefix = os.urandom(4).hex().upper()
+        self._numbers = itertools.count(1)
+        self._host_header = (b"x-amz-id-2", self._host_id.encode())
+
+    def exchange(self, head: Head, headers: dict[str, str], receive: Receive) -> Exchange:
+        """Begin: the request gets its id."""
+        return Exchange(head, headers, receive, f"{self._id_prefix}{next(self._numbers):08X}")
+
+    async def answer(self, exchange: Exchange) -> Answer:
+        """The answer, whatever happens."""
+        try:
+            return await self._handle(exchange)
+        except Exception as error:
+            return self.refuse(exchange, error)
+
+    def refuse(self, exchange: Exchange, error: Exception) -> Answer:
+        """The error document for whatever was raised."""
+        refusal = self._translate(exchange, error)
+        headers = self._headers(exchange)
+        body = b""
+        if refusal.status not in _BODYLESS:
+            resource = exchange.head.raw_path.decode("latin-1")
+            body = error_document(refusal, resource, exchange.request_id, self._host_id)
+            headers += (_XML, (b"content-length", b"%d" % len(body)))
+        if refusal.status == 503:
+            headers.append((b"retry-after", b"1"))
+        return Answer(refusal.status, headers, body)
+
+    def _translate(self, exchange: Exchange, error: Exception) -> S3Error:
+        if isinstance(error, S3Error):
+            return error
+        if isinstance(error, NimbusError):
+            refusal = from_state(error)
+            if refusal.status >= 500:
+                _log.error("request %s: %s", exchange.request_id, error)
+            return refusal
+        _log.error("request %s failed", exchange.request_id, exc_info=error)
+        return S3Error("InternalError")
+
+    def _headers(self, exchange: Exchange) -> Headers:
+        return [(b"x-amz-request-id", exchange.request_id.encode()), self._host_header, _SERVER]
+
+    async def _handle(self, exchange: Exchange) -> Answer:
+        head, headers, services = exchange.head, exchange.headers, self.services
+        target = router.split_target(head.raw_path, headers.get("host", ""), services.settings.domains)
+        query = router.Query.parse(head.raw_query)
+        wire = router.find(head.method, target.bucket, target.key, query, head.headers)
+        verified = services.verifier.verify(
+            head, virtual_bucket=target.bucket if target.virtual else "", now_ms=services.clock.now_ms()
+        )
+        user = identity.require_user(verified.user)
+        operation = BY_WIRE.get(wire)
+        if operation is None:
+            raise S3Error("NotImplemented", f"The operation {wire.name} is not implemented.")
+        bucket_record = await identity.permit(services.store, user, operation.permission, target.bucket, headers)
+        check_headers(headers)
+        document = await self._take_body(exchange, wire, operation, verified)
+        request = codec.decode(wire, target.bucket, target.key, query, head.headers, document)
+        context = Context(services, wire.name, target.bucket, target.key, user, headers, exchange.body, bucket_record)
+        return self._encode(exchange, wire, await operation.handler(context, request))
+
+    async def _take_body(
+        self, exchange: Exchange, wire: Wire, operation: Operation, verified: Verified
+    ) -> bytes | None:
+        """Prepare the body for the handler, or read the document that the input is made of."""
+        if not (wire.streams_in or wire.input_root):
+            return None
+        declared = declare(exchange.headers, verified, digests=operation.body_checksums)
+        if wire.checksum_required and declared.md5 is None and not declared.checksum_names:
+            raise S3Error("InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
+        decoder = chunk_decoder(verified) if is_framed(verified) else None
+        services = self.services
+        body = RequestBody(exchange.receive, declared, decoder, services.hashing, self._pace, services.clock)
+        exchange.body = body
+        return None if wire.streams_in else await body.collect(codec.body_size_bytes_max(wire))
+
+    def _encode(self, exchange: Exchange, wire: Wire, reply: Reply) -> Answer:
+        encoded = codec.encode(wire, reply.output)
+        headers = self._headers(exchange)
+        headers += encoded.headers
+        status = reply.status or encoded.status
+        if reply.body is not None:
+            return Answer(status, headers, reply.body)
+        if status not in _BODYLESS and exchange.head.method != "HEAD":
+            headers.append((b"content-length", b"%d" % len(encoded.body)))
+        return Answer(status, headers, encoded.body)

@@ -1,0 +1,202 @@
+"""The one file that knows ASGI: from scope to `Head`, and from an answer to messages.
+
+Only `scope["raw_path"]` is read, never the decoded path: two keys may decode alike. Bodies go out as `bytes`, up
+to 1 MiB in one message (measured best under Granian, which converts a memoryview element by element), and have
+exactly the length that the head announced; when that cannot be kept, the connection is cut by ending the call
+with the body unfinished. The first bytes of an object are read before the head is sent, so that a damaged or
+missing object is still answered with an error.
+
+Must always hold: no exception leaves `__call__`; a request that was refused leaves its connection usable, or
+closed after the client could read why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from nimbus.auth.api import Head
+from nimbus.base.limits import READ_SIZE_BYTES
+from nimbus.s3.api import ObjectBody
+from nimbus.s3.app import Answer, App, Exchange
+from nimbus.s3.errors import S3Error
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_CLOSE: Final = (b"connection", b"close")
+_SINGLE: Final = ("host", "content-length", "transfer-encoding", "authorization", "range", "x-amz-content-sha256")
+
+
+class S3Asgi:
+    """The ASGI application."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._store = app.services.store
+        self._settings = app.services.settings
+        self._in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return  # no websockets, and nothing to do at start or stop
+        self._in_flight += 1
+        try:
+            await self._serve(scope, receive, send)
+        finally:
+            self._in_flight -= 1
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw_headers}
+        client = scope.get("client")
+        head = Head(scope["method"], scope["raw_path"], scope["query_string"], raw_headers, client[0] if client else "")
+        exchange = self._app.exchange(head, headers, receive)  # type: ignore[arg-type]
+        refusal = self._refusal(head, headers)
+        if refusal is None:
+            answer = await self._app.answer(exchange)
+        else:
+            answer = self._app.refuse(exchange, refusal)
+        await self._send(exchange, answer, send)
+        if _is_unread(exchange):
+            await self._drain(exchange)
+
+    def _refusal(self, head: Head, headers: dict[str, str]) -> S3Error | None:
+        """What is wrong with a head before anybody asks what it wants."""
+        if self._in_flight > self._settings.requests_max:
+            return S3Error("SlowDown")
+        if not headers.get("host"):
+            return S3Error("InvalidRequest", "The Host header is missing.")
+        if len(headers) != len(head.headers):
+            names = [name for name, _ in head.headers]
+            for name in _SINGLE:
+                if names.count(name.encode()) > 1:
+                    return S3Error("InvalidRequest", f"The header {name} was given more than once.")
+        coding = headers.get("transfer-encoding")
+        if coding is not None and (coding.lower() != "chunked" or "content-length" in headers):
+            return S3Error("NotImplemented", "Transfer codings other than chunked are not implemented.")
+        return None
+
+    # --- answers ---
+
+    async def _send(self, exchange: Exchange, answer: Answer, send: Send) -> None:
+        body = answer.body
+        if exchange.head.method == "HEAD":
+            body = b""
+        elif body.__class__ is not bytes:
+            try:
+                answer, body = await self._opened(answer)
+            except Exception as error:
+                answer = self._app.refuse(exchange, error)
+                body = answer.body
+        if _is_unread(exchange) and not self._can_drain(exchange):
+            answer.headers.append(_CLOSE)
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        if isinstance(body, bytes):
+            await send({"type": "http.response.body", "body": body})
+        else:
+            assert not isinstance(body, ObjectBody | None), "_opened leaves neither"
+            await self._stream(exchange, body, send)
+
+    async def _opened(self, answer: Answer) -> tuple[Answer, bytes | AsyncIterator[bytes]]:
+        """The bytes of a body, or a stream of which the first piece has been read."""
+        body = answer.body
+        if body is None:
+            return answer, b""
+        if isinstance(body, ObjectBody):
+            span = body.span
+            if span.size <= READ_SIZE_BYTES:
+                data = self._store.read_now(body.record, span)
+                if data is None:
+                    data = b"".join([piece async for piece in self._store.read(body.record, span)])
+                assert len(data) == span.size, f"{len(data)} bytes read for {span}"
+                return answer, data
+            body = self._store.read(body.record, span)
+        assert not isinstance(body, bytes)
+        return answer, _Peeked(await anext(body, b""), body)
+
+    async def _stream(self, exchange: Exchange, body: AsyncIterator[bytes], send: Send) -> None:
+        """Send a long body piece by piece; give up, unfinished, when the reader is gone or too slow."""
+        gone = asyncio.ensure_future(_until_gone(exchange))
+        grace_s = self._settings.body_grace_s
+        try:
+            async for piece in body:
+                if gone.done():
+                    return
+                async with asyncio.timeout(grace_s + len(piece) / max(self._settings.body_rate_bytes_per_s, 1)):
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        except TimeoutError:
+            return
+        except Exception as error:
+            self._app.refuse(exchange, error)  # too late to tell the client, but not the operator
+        finally:
+            gone.cancel()
+            await _close(body)
+
+    # --- bodies that nobody wanted ---
+
+    def _can_drain(self, exchange: Exchange) -> bool:
+        """Whether reading the rest of the body is cheaper than a new connection."""
+        headers = exchange.headers
+        size = headers.get("content-length", "")
+        is_small = size.isdigit() and int(size) <= self._settings.drain_size_bytes_max
+        return is_small and "expect" not in headers
+
+    async def _drain(self, exchange: Exchange) -> None:
+        """Read what the client still sends, up to a bound, so that it reads our answer instead of a reset."""
+        if "expect" in exchange.headers and exchange.body is None:
+            return  # it waits for an invitation that it does not get
+        left = self._settings.drain_size_bytes_max
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.drain_s):
+                while left > 0:
+                    message = await exchange.receive()
+                    if message["type"] != "http.request" or not message.get("more_body", False):
+                        return
+                    left -= len(message.get("body", b""))
+
+
+class _Peeked:
+    """A stream whose first piece was read ahead."""
+
+    def __init__(self, first: bytes, rest: AsyncIterator[bytes]) -> None:
+        self._first: bytes | None = first
+        self._rest = rest
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        return await anext(self._rest)
+
+    async def aclose(self) -> None:
+        await _close(self._rest)
+
+
+async def _close(stream: Any) -> None:
+    """Release what a stream holds; generators have `aclose`, plain iterators need none."""
+    close = getattr(stream, "aclose", None)
+    if close is not None:
+        await close()
+
+
+def _is_unread(exchange: Exchange) -> bool:
+    """Whether the client may still be sending a body."""
+    if exchange.body is not None:
+        return not exchange.body.ended
+    headers = exchange.headers
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+
+
+async def _until_gone(exchange: Exchange) -> None:
+    """Returns when the client has closed the connection."""
+    while (await exchange.receive())["type"] == "http.request":
+        pass

@@ -1,0 +1,120 @@
+"""Buckets: list, create, delete, look at."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import UTC, datetime
+
+from nimbus.auth.api import User
+from nimbus.base.errors import BucketExists
+from nimbus.base.limits import BUCKETS_PER_OWNER_MAX
+from nimbus.s3 import model
+from nimbus.s3.api import Context, Reply
+from nimbus.s3.errors import S3Error
+from nimbus.store.records import Bucket
+
+_LEGACY_REGION = "us-east-1"
+_PAGE_MAX = 10_000
+
+
+async def list_buckets(ctx: Context, request: model.ListBucketsRequest) -> Reply:
+    """The caller's own buckets, by name."""
+    limit = _PAGE_MAX if request.max_buckets is None else request.max_buckets
+    if not 1 <= limit <= _PAGE_MAX:
+        raise S3Error("InvalidArgument", "max-buckets must be between 1 and 10000", ArgumentName="max-buckets")
+    prefix = request.prefix or ""
+    after = _from_token(request.continuation_token)
+    found, more = await ctx.store.list_buckets(ctx.user.user_id, prefix, after, limit)
+    rows = [(name, record) for name, record in found if request.bucket_region in (None, "", record.region)]
+    return Reply(
+        model.ListBucketsOutput(
+            buckets=[
+                model.Bucket(name=name, creation_date=_moment(record), bucket_region=record.region)
+                for name, record in rows
+            ],
+            owner=owner_of(ctx.user),
+            continuation_token=_to_token(found[-1][0]) if more else None,
+            prefix=request.prefix,
+        )
+    )
+
+
+async def create_bucket(ctx: Context, request: model.CreateBucketRequest) -> Reply:
+    """A new bucket in this server's region. In us-east-1 creating one's own bucket again is no error."""
+    _check_location(request.create_bucket_configuration, ctx.services.settings.region)
+    reply = Reply(model.CreateBucketOutput(location=f"/{ctx.bucket}"))
+    user_id = ctx.user.user_id
+    try:
+        await _check_quota(ctx)
+        await ctx.store.create_bucket(ctx.bucket, user_id, ctx.services.settings.region)
+    except BucketExists:
+        record = await ctx.store.find_bucket(ctx.bucket)
+        if record.owner_id != user_id:
+            raise S3Error("BucketAlreadyExists", BucketName=ctx.bucket) from None
+        if record.region != _LEGACY_REGION:
+            raise S3Error("BucketAlreadyOwnedByYou", BucketName=ctx.bucket) from None
+    return reply
+
+
+async def _check_quota(ctx: Context) -> None:
+    """Raises TooManyBuckets when the caller has as many as one may have."""
+    owned, _ = await ctx.store.list_buckets(ctx.user.user_id, "", "", BUCKETS_PER_OWNER_MAX)
+    if len(owned) >= BUCKETS_PER_OWNER_MAX and all(name != ctx.bucket for name, _ in owned):
+        raise S3Error("TooManyBuckets")
+
+
+def _check_location(configuration: model.CreateBucketConfiguration | None, region: str) -> None:
+    """A location constraint must name our region; us-east-1 is named by having none."""
+    if configuration is None:
+        return
+    if configuration.location or configuration.bucket:
+        raise S3Error("NotImplemented", "Directory buckets are not implemented.")
+    if configuration.tags:
+        raise S3Error("NotImplemented", "Tags are not implemented.")
+    asked = configuration.location_constraint
+    if asked and asked != region:
+        raise S3Error(
+            "IllegalLocationConstraintException",
+            f"The {asked} location constraint is incompatible for the region specific endpoint this request was sent "
+            "to.",
+        )
+
+
+async def delete_bucket(ctx: Context, request: model.DeleteBucketRequest) -> Reply:
+    await ctx.store.delete_bucket(ctx.bucket)
+    return Reply()
+
+
+async def head_bucket(ctx: Context, request: model.HeadBucketRequest) -> Reply:
+    return Reply(model.HeadBucketOutput(bucket_region=ctx.bucket_owned.region, access_point_alias=False))
+
+
+async def get_bucket_location(ctx: Context, request: model.GetBucketLocationRequest) -> Reply:
+    """The region, which for us-east-1 is the empty constraint."""
+    region = ctx.bucket_owned.region
+    return Reply(model.GetBucketLocationOutput(location_constraint="" if region == _LEGACY_REGION else region))
+
+
+def owner_of(user: User) -> model.Owner:
+    """The caller as listings show an owner."""
+    return model.Owner(id=user.user_id, display_name=user.display_name or user.user_id)
+
+
+def _moment(record: Bucket) -> datetime:
+    return datetime.fromtimestamp(record.created_ms / 1000, UTC)
+
+
+def _to_token(name: str) -> str:
+    return base64.urlsafe_b64encode(name.encode()).decode()
+
+
+def _from_token(token: str | None) -> str:
+    if not token:
+        return ""
+    try:
+        return base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, UnicodeError):
+        raise S3Error(
+            "InvalidArgument", "The continuation token provided is incorrect", ArgumentName="continuation-token"
+        ) from None
