@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, closing
@@ -22,6 +21,7 @@ from nimbus.base.config import DEFAULT_USER, Config, Limits, UserEntry, parse_li
 from nimbus.base.errors import ConfigInvalid, NimbusError
 from nimbus.server import graph
 from nimbus.server.listener import Application, Bound, Listener, bind, connections_within, raise_descriptor_limit
+from nimbus.server.notices import say
 
 # Opens everything behind the listener for as long as the context lasts.
 OpenNode = Callable[[Config, tuple[UserEntry, ...]], AbstractAsyncContextManager[Application]]
@@ -121,8 +121,3 @@ def _end_if_hung(after_s: float) -> None:
     guard = threading.Timer(after_s, end)
     guard.daemon = True
     guard.start()
-
-
-def say(text: str) -> None:
-    """One line for the operator."""
-    print(f"nimbus: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,102 @@
+"""The composition root: every part behind the listener, made of the configuration and joined here.
+
+Must always hold: parts open from the disk upwards and close in the opposite order, also when opening fails
+half-way; no other file knows which engine is which.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from nimbus.auth.api import User
+from nimbus.auth.keys import KeyRing, Secret
+from nimbus.auth.verifier import HeadVerifier
+from nimbus.base.clock import SystemClock
+from nimbus.base.config import Config, UserEntry
+from nimbus.base.errors import ConfigInvalid
+from nimbus.data import registry as data_engines
+from nimbus.data.api import DataStore
+from nimbus.data.local import open_local
+from nimbus.data.memory import open_memory as open_memory_data
+from nimbus.meta import registry as metadata_engines
+from nimbus.meta.api import OrderedMap
+from nimbus.meta.memory import open_memory as open_memory_map
+from nimbus.meta.rocksdb import open_rocksdb
+from nimbus.s3.api import Services, Settings
+from nimbus.s3.app import App
+from nimbus.s3.asgi import S3Asgi
+from nimbus.server.directory import owned
+from nimbus.server.listener import Application
+from nimbus.server.notices import say
+from nimbus.store.store import Store
+
+# Further engines come from installed packages, by entry points; see the two registries.
+METADATA_ENGINES: Final[dict[str, metadata_engines.Factory]] = {"rocksdb": open_rocksdb, "memory": open_memory_map}
+DATA_ENGINES: Final[dict[str, data_engines.Factory]] = {"local": open_local, "memory": open_memory_data}
+
+
+@asynccontextmanager
+async def node(config: Config, users: tuple[UserEntry, ...]) -> AsyncIterator[Application]:
+    """The S3 application over opened engines, for as long as the context lasts."""
+    check_data_plane(config)
+    register_engines()
+    clock = SystemClock()
+    async with AsyncExitStack() as parts:
+        directory = parts.enter_context(owned(Path(config.data_dir)))
+        map = metadata_engines.open_map(config.metadata.backend, config.metadata.options, directory)
+        parts.callback(map.close)
+        data = data_engines.open_store(config.data.backend, config.data.options, directory)
+        parts.callback(data.close)
+        _say_what_is_volatile(config, map, data)
+        committer = metadata_engines.open_committer(map)
+        parts.callback(committer.close)
+        store = Store(map, committer, data, clock)
+        parts.push_async_callback(store.close)
+        await store.start()
+        hashing = parts.enter_context(ThreadPoolExecutor(os.cpu_count(), "hashing"))
+        verifier = HeadVerifier(KeyRing(_keys(users), config.region), sigv2=config.sigv2)
+        yield S3Asgi(App(Services(store, verifier, clock, hashing, _settings(config))))
+
+
+def check_data_plane(config: Config) -> None:
+    """The one place that says whether a native listener can stand in front."""
+    if config.data_plane == "on":
+        raise ConfigInvalid("data_plane: the native data plane is not part of this build; set it to off")
+
+
+def register_engines() -> None:
+    """Make the built-in engines known by their names."""
+    for name, open_engine in METADATA_ENGINES.items():
+        metadata_engines.register(name, open_engine)
+    for name, open_bytes in DATA_ENGINES.items():
+        data_engines.register(name, open_bytes)
+
+
+def _say_what_is_volatile(config: Config, map: OrderedMap, data: DataStore) -> None:
+    engines = {
+        f"the metadata backend {config.metadata.backend!r}": map.capabilities.durable,
+        f"the data backend {config.data.backend!r}": data.capabilities.durable,
+    }
+    for engine, is_durable in engines.items():
+        if not is_durable:
+            say(f"{engine} does not promise that what is written survives a power cut")
+
+
+def _keys(users: tuple[UserEntry, ...]) -> Iterable[tuple[User, Secret]]:
+    for user in users:
+        yield User(user.id, user.display_name or user.id, user.email, user.access_key), Secret(user.secret_key)
+
+
+def _settings(config: Config) -> Settings:
+    return Settings(
+        region=config.region,
+        domains=config.domains,
+        requests_max=config.limits.requests,
+        body_rate_bytes_per_s=config.limits.body_rate_bytes_per_s,
+        body_grace_s=config.limits.body_grace_s,
+    )
