@@ -17,11 +17,11 @@ from msgspec import Meta
 OptionValue = str | int | float | bool
 
 
-class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A table of the configuration file."""
 
 
-class UserEntry(Table):
+class UserEntry(Table, frozen=True, kw_only=True):
     """Somebody with an access key. Repeat the table for each user."""
 
     id: Annotated[
@@ -41,7 +41,7 @@ class UserEntry(Table):
         return f"UserEntry(id={self.id!r}, access_key={self.access_key!r})"
 
 
-class Limits(Table):
+class Limits(Table, frozen=True, kw_only=True):
     """Bounds for the listener: what one client, or all of them together, may take."""
 
     connections: Annotated[
@@ -74,7 +74,7 @@ class Limits(Table):
     ] = 4.0
 
 
-class MetadataConfig(Table):
+class MetadataConfig(Table, frozen=True, kw_only=True):
     """Where buckets, names and attributes of objects are kept."""
 
     backend: Annotated[
@@ -85,7 +85,7 @@ class MetadataConfig(Table):
     ] = {}
 
 
-class DataConfig(Table):
+class DataConfig(Table, frozen=True, kw_only=True):
     """Where the bytes of objects are kept."""
 
     backend: Annotated[
@@ -96,7 +96,7 @@ class DataConfig(Table):
     ] = {}
 
 
-class Config(Table):
+class Config(Table, frozen=True, kw_only=True):
     """The whole file."""
 
     listen: Annotated[
