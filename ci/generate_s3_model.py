@@ -85,6 +85,7 @@ class Model:
         self.subresources = sorted(set(_subresources(document["operations"].values())))
         self.read = self._reached("input")  # what a request can hold
         self.written = self._reached("output")  # what a reply can hold
+        self.values = self._values()
 
     def _reached(self, direction: str) -> dict[str, None]:
         """Names of the structures below all inputs or outputs, inner ones first."""
@@ -102,6 +103,16 @@ class Model:
             for member in shape["members"].values():
                 self._reach(member["shape"], found)
             found[name] = None
+
+    def _values(self) -> dict[str, set[str]]:
+        """The enumerations of the headers and parameters that the codec checks, by their names on the wire."""
+        values: dict[str, set[str]] = {}
+        for operation in self.operations.values():
+            for member in self.shapes[operation["input"]["shape"]]["members"].values():
+                name = member.get("locationName", "").lower()
+                if member.get("location") in ("header", "querystring") and name in overrides.CHECKED_VALUES:
+                    values.setdefault(name, set()).update(self.shapes[member["shape"]]["enum"])
+        return values
 
 
 def _subresources(operations: Any) -> Iterator[str]:
@@ -186,8 +197,13 @@ def marker_text(model: Model, owner: str, member: str) -> str:
 
 def parameter_text(location: str, name: str, reference: Shape, shape: Shape) -> str:
     kind, usual = ("Header", "http") if location == "header" else ("Query", "iso")
-    form = TIME_FORMS.get(reference.get("timestampFormat") or shape.get("timestampFormat", ""), usual)
+    form = time_form(reference, shape, usual)
     return f'{kind}("{name}")' if form == usual else f'{kind}("{name}", "{form}")'
+
+
+def time_form(reference: Shape, shape: Shape, usual: str) -> str:
+    """How a time is written: as the member says, else as its shape says, else as is usual at its place."""
+    return TIME_FORMS.get(reference.get("timestampFormat") or shape.get("timestampFormat", ""), usual)
 
 
 def shape_namespace(shape: Shape, prefix: str) -> str:
@@ -198,7 +214,8 @@ def shape_namespace(shape: Shape, prefix: str) -> str:
 
 def xml_text(name: str, reference: Shape, shape: Shape) -> str:
     if shape["type"] != "list":
-        return f'Xml("{name}")'
+        form = time_form(reference, shape, "iso")
+        return f'Xml("{name}")' if form == "iso" else f'Xml("{name}", form="{form}")'
     item = shape["member"].get("locationName", "")
     if reference.get("flattened") or shape.get("flattened"):
         # The name of the items, where the model gives one, stands for the name of the run.
@@ -256,14 +273,16 @@ def model_text(document: dict[str, Any]) -> str:
     model = Model(document)
     structures = [structure_text(model, name) for name in {**model.read, **model.written}]
     rows = "".join(wire_text(model, name) for name in OPERATIONS)
-    subresources = "".join(f'"{name}", ' for name in model.subresources)
+    values = "".join(f'"{name}": frozenset({sorted(model.values[name])}),\n' for name in sorted(model.values))
     return (
         HEADING
         + "\n"
         + "".join(structures)
         + f"WIRES: Final[tuple[Wire, ...]] = (\n{rows})\n\n"
         + "# Every key that by itself names a sub-resource in some operation of S3, offered here or not.\n"
-        + f"SUBRESOURCES: Final = frozenset({{{subresources}}})\n"
+        + f"SUBRESOURCES: Final = frozenset({model.subresources})\n\n"
+        + "# What checked headers and parameters may say, by their names on the wire.\n"
+        + f"VALUES: Final = {{\n{values}}}\n"
     )
 
 

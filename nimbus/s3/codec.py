@@ -21,9 +21,10 @@ from nimbus.base.limits import XML_SIZE_BYTES_MAX
 from nimbus.s3.errors import S3Error
 from nimbus.s3.fields import Field, fields_of
 from nimbus.s3.markers import Header, MetadataPrefix, Path, Payload, Query, Streaming, Wire, Xml
-from nimbus.s3.model import WIRES
+from nimbus.s3.model import VALUES, WIRES
 from nimbus.s3.overrides import (
-    CHOICES,
+    CASELESS_VALUES,
+    CHECKED_VALUES,
     DOCUMENT_SIZES_BYTES_MAX,
     DOCUMENT_TYPE,
     IGNORABLE_TIMES,
@@ -162,7 +163,7 @@ def _conversion(field: Field, name: str) -> Convert:
     if field.kind is datetime:
         parse = parse_http if field.marker.form == "http" else parse_iso
         return parse if name in IGNORABLE_TIMES else lambda text: _time(name, text, parse)
-    return (lambda text: _chosen(name, text)) if name in CHOICES else str
+    return (lambda text: _chosen(name, text)) if name in CHECKED_VALUES else str
 
 
 def _integer(name: str, text: str) -> int:
@@ -186,10 +187,10 @@ def _time(name: str, text: str, parse: Callable[[str], datetime | None]) -> date
 
 
 def _chosen(name: str, text: str) -> str:
-    choice = CHOICES[name]
-    value = choice.values.get(text)
-    if value is None:
-        raise S3Error(choice.code, choice.message, ArgumentName=name, ArgumentValue=text)
+    value = text.upper() if name in CASELESS_VALUES else text
+    if value not in VALUES[name]:
+        refusal = CHECKED_VALUES[name]
+        raise S3Error(refusal.code, refusal.message, ArgumentName=name, ArgumentValue=text)
     return value
 
 

@@ -41,11 +41,13 @@ class Query(msgspec.Struct, frozen=True):
 
 
 class Xml(msgspec.Struct, frozen=True):
-    """A child element. A list is a run of such elements (`flat`) or one wrapper around elements named `item`."""
+    """A child element. A list is a run of such elements (`flat`) or one wrapper around elements named `item`;
+    `form` as for `Header`."""
 
     name: str
     flat: bool = False
     item: str = ""
+    form: str = "iso"
 
 
 class Attribute(msgspec.Struct, frozen=True):

@@ -335,7 +335,7 @@ class ObjectIdentifier(Struct, frozen=True, kw_only=True, gc=False):
     key: Annotated[str, Xml("Key")]
     version_id: Annotated[str | None, Xml("VersionId")] = None
     etag: Annotated[str | None, Xml("ETag")] = None
-    last_modified_time: Annotated[datetime | None, Xml("LastModifiedTime")] = None
+    last_modified_time: Annotated[datetime | None, Xml("LastModifiedTime", form="http")] = None
     size: Annotated[int | None, Xml("Size")] = None
 
 
@@ -2525,7 +2525,7 @@ WIRES: Final[tuple[Wire, ...]] = (
 
 # Every key that by itself names a sub-resource in some operation of S3, offered here or not.
 SUBRESOURCES: Final = frozenset(
-    {
+    [
         "abac",
         "accelerate",
         "acl",
@@ -2566,5 +2566,52 @@ SUBRESOURCES: Final = frozenset(
         "versioning",
         "versions",
         "website",
-    }
+    ]
 )
+
+# What checked headers and parameters may say, by their names on the wire.
+VALUES: Final = {
+    "encoding-type": frozenset(["url"]),
+    "x-amz-acl": frozenset(
+        [
+            "authenticated-read",
+            "aws-exec-read",
+            "bucket-owner-full-control",
+            "bucket-owner-read",
+            "private",
+            "public-read",
+            "public-read-write",
+        ]
+    ),
+    "x-amz-checksum-algorithm": frozenset(
+        ["CRC32", "CRC32C", "CRC64NVME", "MD5", "SHA1", "SHA256", "SHA512", "XXHASH128", "XXHASH3", "XXHASH64"]
+    ),
+    "x-amz-checksum-type": frozenset(["COMPOSITE", "FULL_OBJECT"]),
+    "x-amz-metadata-directive": frozenset(["COPY", "REPLACE"]),
+    "x-amz-object-lock-legal-hold": frozenset(["OFF", "ON"]),
+    "x-amz-object-lock-mode": frozenset(["COMPLIANCE", "GOVERNANCE"]),
+    "x-amz-object-ownership": frozenset(["BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"]),
+    "x-amz-sdk-checksum-algorithm": frozenset(
+        ["CRC32", "CRC32C", "CRC64NVME", "MD5", "SHA1", "SHA256", "SHA512", "XXHASH128", "XXHASH3", "XXHASH64"]
+    ),
+    "x-amz-storage-class": frozenset(
+        [
+            "AWS_BACKUP_LOW_COST_WARM",
+            "AWS_BACKUP_WARM",
+            "DEEP_ARCHIVE",
+            "EXPRESS_ONEZONE",
+            "FSX_ONTAP",
+            "FSX_OPENZFS",
+            "GLACIER",
+            "GLACIER_IR",
+            "INTELLIGENT_TIERING",
+            "ONEZONE_IA",
+            "OUTPOSTS",
+            "REDUCED_REDUNDANCY",
+            "SNOW",
+            "STANDARD",
+            "STANDARD_IA",
+        ]
+    ),
+    "x-amz-tagging-directive": frozenset(["COPY", "REPLACE"]),
+}

@@ -1,7 +1,7 @@
 """What Amazon's machine-readable model of S3 leaves out or gets wrong, as rows of data.
 
-`ci/generate_s3_model.py` uses the first part when it writes `nimbus/s3/model.py`; the codec and the router use
-the second when the program starts. No row here may contradict what S3 sends on the wire.
+`ci/generate_s3_model.py` uses the first part and the names of CHECKED_VALUES when it writes `nimbus/s3/model.py`;
+the codec and the router use the others when the program starts. No row here may contradict what S3 sends on the wire.
 """
 
 from __future__ import annotations
@@ -110,55 +110,27 @@ DOCUMENT_TYPE: Final = b"application/xml"
 TEXT_TYPES: Final = {"GetBucketPolicy": b"application/json"}
 
 
-class Choice(msgspec.Struct, frozen=True):
-    """The values that a parameter may have, written as S3 writes them, and how S3 refuses another one."""
+class Refusal(msgspec.Struct, frozen=True):
+    """How S3 refuses a value that the model's enumeration does not have."""
 
-    values: dict[str, str]  # as the client may write it -> as the operation sees it
     code: str
-    message: str
+    message: str = ""  # the code's own when empty
 
 
-def _choice(values: str, code: str, message: str) -> Choice:
-    return Choice({value: value for value in values.split()}, code, message)
-
-
-_ALGORITHMS: Final = "CRC32 CRC32C CRC64NVME SHA1 SHA256 SHA512 MD5 XXHASH64 XXHASH3 XXHASH128"
-_ALGORITHM: Final = Choice(
-    {spelling: name for name in _ALGORITHMS.split() for spelling in (name, name.lower())},
-    "InvalidRequest",
-    "Checksum algorithm provided is unsupported. Please try again with any of the valid types: "
-    f"[{', '.join(sorted(_ALGORITHMS.split()))}]",
-)
-_ACL: Final = _choice(
-    "private public-read public-read-write authenticated-read aws-exec-read bucket-owner-read "
-    "bucket-owner-full-control log-delivery-write",
-    "InvalidArgument",
-    "",
-)
-_STORAGE_CLASS: Final = _choice(
-    "STANDARD REDUCED_REDUNDANCY STANDARD_IA ONEZONE_IA INTELLIGENT_TIERING GLACIER DEEP_ARCHIVE OUTPOSTS "
-    "GLACIER_IR SNOW EXPRESS_ONEZONE FSX_OPENZFS FSX_ONTAP",
-    "InvalidStorageClass",
-    "",
-)
-
-# Headers and parameters whose value is checked before any operation sees it; all others pass as they are.
-CHOICES: Final = {
-    "encoding-type": _choice("url", "InvalidArgument", "Invalid Encoding Method specified in Request"),
-    "x-amz-acl": _ACL,
-    "x-amz-checksum-algorithm": _ALGORITHM,
-    "x-amz-checksum-type": _choice(
-        "COMPOSITE FULL_OBJECT", "InvalidRequest", "Value for x-amz-checksum-type is invalid."
-    ),
-    "x-amz-metadata-directive": _choice("COPY REPLACE", "InvalidArgument", "Unknown metadata directive."),
-    "x-amz-object-lock-legal-hold": _choice("ON OFF", "InvalidArgument", "Legal Hold must be either of 'ON' or 'OFF'"),
-    "x-amz-object-lock-mode": _choice("GOVERNANCE COMPLIANCE", "InvalidArgument", "Unknown wormMode directive."),
-    "x-amz-object-ownership": _choice(
-        "BucketOwnerPreferred ObjectWriter BucketOwnerEnforced",
-        "InvalidArgument",
-        "Invalid x-amz-object-ownership header",
-    ),
-    "x-amz-sdk-checksum-algorithm": _ALGORITHM,
-    "x-amz-storage-class": _STORAGE_CLASS,
-    "x-amz-tagging-directive": _choice("COPY REPLACE", "InvalidArgument", "Unknown tagging directive."),
+# Headers and parameters whose value must be one of the model's; all others reach the operation as they are.
+CHECKED_VALUES: Final = {
+    "encoding-type": Refusal("InvalidArgument", "Invalid Encoding Method specified in Request"),
+    "x-amz-acl": Refusal("InvalidArgument"),
+    "x-amz-checksum-algorithm": Refusal("InvalidRequest", "Checksum algorithm provided is unsupported."),
+    "x-amz-checksum-type": Refusal("InvalidRequest", "Value for x-amz-checksum-type header is invalid."),
+    "x-amz-metadata-directive": Refusal("InvalidArgument", "Unknown metadata directive."),
+    "x-amz-object-lock-legal-hold": Refusal("InvalidArgument", "Legal Hold must be either of 'ON' or 'OFF'"),
+    "x-amz-object-lock-mode": Refusal("InvalidArgument", "Unknown wormMode directive."),
+    "x-amz-object-ownership": Refusal("InvalidArgument", "Invalid x-amz-object-ownership header"),
+    "x-amz-sdk-checksum-algorithm": Refusal("InvalidRequest", "Checksum algorithm provided is unsupported."),
+    "x-amz-storage-class": Refusal("InvalidStorageClass"),
+    "x-amz-tagging-directive": Refusal("InvalidArgument", "Unknown tagging directive."),
 }
+
+# Of those, the ones that clients also write in lower case; the operation sees them in upper case.
+CASELESS_VALUES: Final = frozenset({"x-amz-checksum-algorithm", "x-amz-sdk-checksum-algorithm"})

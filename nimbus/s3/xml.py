@@ -27,7 +27,7 @@ from nimbus.s3.errors import S3Error
 from nimbus.s3.fields import Field, fields_of
 from nimbus.s3.markers import Attribute, Xml
 from nimbus.s3.overrides import LIST_SIZES_MAX, URL_ENCODED_FIELDS
-from nimbus.s3.times import iso_text, parse_iso
+from nimbus.s3.times import http_text, iso_text, parse_http, parse_iso
 
 NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 _NAMESPACES_READ: Final = (f"{{{NAMESPACE}}}", "{http://doc.s3.amazonaws.com/2006-03-01}", "")
@@ -145,8 +145,9 @@ def _take(slot: _Slot, child: Any, values: dict[str, Any]) -> None:
 
 
 def _field_reader(field: Field) -> Reader:
-    read = _shape_reader(field.kind) if field.is_shape else _scalar_reader(field.kind)
     assert isinstance(field.marker, Xml)
+    convert = _http_time if field.marker.form == "http" else _CONVERSIONS.get(field.kind, str)
+    read = _shape_reader(field.kind) if field.is_shape else _scalar_reader(convert)
     if not field.is_list or field.marker.flat:
         return read
     tags = {namespace + field.marker.item for namespace in _NAMESPACES_READ}
@@ -164,9 +165,7 @@ def _field_reader(field: Field) -> Reader:
     return read_wrapped
 
 
-def _scalar_reader(kind: type) -> Reader:
-    convert = _CONVERSIONS[kind]
-
+def _scalar_reader(convert: Callable[[str], Any]) -> Reader:
     def read(element: Any) -> Any:
         if len(element):
             raise S3Error("MalformedXML")
@@ -193,14 +192,21 @@ def _boolean(text: str) -> bool:
     return value
 
 
-def _time(text: str) -> datetime:
-    moment = parse_iso(text.strip())
+def _iso_time(text: str) -> datetime:
+    return _found(parse_iso(text.strip()))
+
+
+def _http_time(text: str) -> datetime:
+    return _found(parse_http(text.strip()))
+
+
+def _found(moment: datetime | None) -> datetime:
     if moment is None:
         raise S3Error("MalformedXML")
     return moment
 
 
-_CONVERSIONS: Final[dict[type, Callable[[str], Any]]] = {str: str, int: _integer, bool: _boolean, datetime: _time}
+_CONVERSIONS: Final[dict[type, Callable[[str], Any]]] = {str: str, int: _integer, bool: _boolean, datetime: _iso_time}
 
 
 # --- writing ----------------------------------------------------------------------------------------------
@@ -249,6 +255,7 @@ def writer(shape: type[msgspec.Struct], is_url_encoded: bool = False) -> Writer:
         "escape": escape,
         "escape_etag": escape_etag,
         "url_encode": url_encode,
+        "http_text": http_text,
         "iso_text": iso_text,
     }
     lines = ["def write(shape):", "    text = ''"]
@@ -299,6 +306,7 @@ def _value_source(field: Field, is_url_encoded: bool, names: dict[str, Any]) -> 
     if field.kind is bool:
         return '"true" if value else "false"'
     if field.kind is datetime:
-        return "value if value.__class__ is str else iso_text(value)"
+        assert isinstance(field.marker, Xml)
+        return f"value if value.__class__ is str else {field.marker.form}_text(value)"
     assert field.kind is int, f"{field.name} holds {field.kind}, which no document can"
     return "value"
