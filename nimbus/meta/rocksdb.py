@@ -141,9 +141,11 @@ class RocksMap:
             self._database.close()
 
     def _scan(self, start: bytes, end: bytes, limit: int, reverse: bool) -> list[tuple[bytes, bytes]]:
-        """Row by row: rocksdict's own `items` takes a damaged block for the end of the range."""
+        """Row by row: rocksdict's own `items` takes a damaged block for the end of the range.
+
+        Only the upper bound is given to RocksDB: rocksdict's `set_iterate_lower_bound` sets the upper one.
+        """
         bounds = ReadOptions()
-        bounds.set_iterate_lower_bound(start)
         bounds.set_iterate_upper_bound(end)
         cursor = self._database.iter(bounds)
         if reverse:
@@ -154,7 +156,10 @@ class RocksMap:
         advance = cursor.prev if reverse else cursor.next
         rows: list[tuple[bytes, bytes]] = []
         while valid():
-            rows.append((key(), value()))
+            found = key()
+            if found < start:
+                return rows
+            rows.append((found, value()))
             if len(rows) == limit:
                 return rows
             advance()
