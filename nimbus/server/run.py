@@ -39,22 +39,21 @@ def serve(config: Config, notices: tuple[str, ...], open_node: OpenNode = graph.
     """Serve until told to stop. Raises a `NimbusError` when that cannot begin, or ends by itself."""
     bound = bind(parse_listen(config.listen))
     with closing(bound.socket):
-        users = users_for(config, bound)
-        for notice in (*notices, *_user_notice(config)):
+        for notice in notices:
             say(notice)
-        connections = _connections(config)
+        users = users_for(config, is_loopback=bound.is_loopback)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(config, users, bound, connections, open_node))
+            runner.run(_serve(config, users, bound, open_node))
 
 
-async def _serve(
-    config: Config, users: tuple[UserEntry, ...], bound: Bound, connections: int, open_node: OpenNode
-) -> None:
+async def _serve(config: Config, users: tuple[UserEntry, ...], bound: Bound, open_node: OpenNode) -> None:
     stop = asyncio.Event()
     _heed_signals(stop, config)
     async with open_node(config, users) as app:
-        listener = Listener(bound, app, config.limits, connections)
+        listener = Listener(bound, app, config.limits, _connections(config))
         listener.start()
+        if not config.users:
+            say("no user is configured: the access key is test, the secret key is test (on loopback only)")
         print(f"NimbusStore is ready at http://{bound.address.text}", flush=True)
         await _first(stop, listener)
         if not stop.is_set():
@@ -73,22 +72,16 @@ async def _first(stop: asyncio.Event, listener: Listener) -> None:
         wait.cancel()
 
 
-def users_for(config: Config, bound: Bound) -> tuple[UserEntry, ...]:
+def users_for(config: Config, *, is_loopback: bool) -> tuple[UserEntry, ...]:
     """Who may come in; raises `ConfigInvalid` when the well-known keys would be open to other machines."""
     users = config.users or (DEFAULT_USER,)
     well_known = (DEFAULT_USER.access_key, DEFAULT_USER.secret_key)
-    if not bound.is_loopback and any((user.access_key, user.secret_key) == well_known for user in users):
+    if not is_loopback and any((user.access_key, user.secret_key) == well_known for user in users):
         raise ConfigInvalid(
-            f"listen: {bound.address.text} can be reached from other machines, and the keys test/test are known to "
+            f"listen: {config.listen} can be reached from other machines, and the keys test/test are known to "
             "everybody; set NIMBUS_ACCESS_KEY and NIMBUS_SECRET_KEY, or add [[users]] to a file named by --config"
         )
     return users
-
-
-def _user_notice(config: Config) -> tuple[str, ...]:
-    if config.users:
-        return ()
-    return ("no user is configured: the access key is test, the secret key is test (served on loopback only)",)
 
 
 def _connections(config: Config) -> int:
