@@ -40,7 +40,7 @@ DESCRIPTORS_RESERVED: Final = 256
 DESCRIPTORS_PER_CONNECTION: Final = 2
 # The kernel caps the backlog at net.core.somaxconn anyway.
 BACKLOG_MAX: Final = 20_000
-# How long cancelled requests may take to notice.
+# How long cancelled requests, and the listener after them, may take to end.
 CANCEL_S: Final = 0.5
 
 # A request that was cancelled because the server stops is no error of the application.
@@ -154,11 +154,11 @@ class Listener:
         await asyncio.wait({self._serving}, timeout=timeout_s)
         if self._serving.done():
             return 0
-        return await self._cut()
+        return await self._cut(self._serving)
 
-    async def _cut(self) -> int:
-        """Cancel the requests that still run, and the tasks they began."""
-        mine = {asyncio.current_task(), self._serving}
+    async def _cut(self, serving: asyncio.Task[None]) -> int:
+        """Cancel the requests that still run, and the tasks they began; Granian ends once they have."""
+        mine = {asyncio.current_task(), serving}
         running = {
             task
             for task in asyncio.all_tasks() - self._before - mine
@@ -166,8 +166,7 @@ class Listener:
         }
         for task in running:
             task.cancel()
-        if running:
-            await asyncio.wait(running, timeout=CANCEL_S)
+        await asyncio.wait({*running, serving}, timeout=CANCEL_S)
         return len(running)
 
 

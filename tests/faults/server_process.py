@@ -1,0 +1,73 @@
+"""Starting and stopping a server process for the tests in this folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+SECONDS_MAX = 30
+SERVE = (sys.executable, "-m", "nimbus", "serve")
+READY = re.compile(r"NimbusStore is ready at http://(.+):(\d+)\n")
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """This process's environment without configuration of ours, plus `variables`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("NIMBUS_")}
+    return kept | variables
+
+
+def refused(*arguments: str, cwd: Path, **variables: str) -> str:
+    """What a start that must fail says: one line. Its status is 1 and standard output stays empty."""
+    done = subprocess.run(
+        [*SERVE, *arguments],
+        env=environment(**variables),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, ""), (done.returncode, done.stdout, done.stderr)
+    assert done.stderr.startswith("nimbus: "), done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+class Started:
+    """A server that has said that it is ready."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        assert process.stdout is not None
+        self.line = process.stdout.readline()
+        ready = READY.fullmatch(self.line)
+        assert ready is not None, (self.line, process.communicate(timeout=SECONDS_MAX))
+        self.host, self.port = ready[1], int(ready[2])
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def ended(self) -> tuple[int, str, str]:
+        """Wait for the end: exit status, the rest of standard output, standard error."""
+        out, err = self.process.communicate(timeout=SECONDS_MAX)
+        return self.process.returncode, out, err
+
+
+@contextmanager
+def started(command: Sequence[str], *, cwd: Path, **variables: str) -> Iterator[Started]:
+    """A running server; killed at the end when the test has not stopped it."""
+    process = subprocess.Popen(
+        command, env=environment(**variables), cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        try:
+            yield Started(process)
+        finally:
+            if process.poll() is None:
+                process.kill()
