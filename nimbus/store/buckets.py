@@ -112,6 +112,7 @@ class Buckets:
 
     async def delete(self, name: str) -> None:
         """Raises `BucketMissing`, `BucketBusy`, `BucketNotEmpty`. Aborts the uploads that are open in it."""
+        await self._check_empty(await self.find(name))  # refuses the usual case without a trace
         marks: set[int] = set()
         try:
             marked = await self._mark(name, marks)
@@ -126,17 +127,17 @@ class Buckets:
 
     async def _mark(self, name: str, marks: set[int]) -> Bucket:
         now_ms = self._clock.now_ms()
-        marks.add(now_ms + DELETING_MS)
 
         def mutation(view: View) -> Bucket:
             bucket = replace(open_bucket(view, name, now_ms), deleting_until_ms=now_ms + DELETING_MS)
             view.put(keys.bucket(name), pack(bucket))
+            marks.add(bucket.deleting_until_ms)  # not before: the mark of another delete is not ours to take off
             return bucket
 
         return await self._commits.run(mutation, settle=lambda error: self._forget(name))
 
-    async def _check_empty(self, marked: Bucket) -> None:
-        prefix = keys.objects(marked.bucket_id)
+    async def _check_empty(self, bucket: Bucket) -> None:
+        prefix = keys.objects(bucket.bucket_id)
         if await self._rows.scan(prefix, keys.after_prefix(prefix), 1):
             raise BucketNotEmpty
 

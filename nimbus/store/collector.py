@@ -75,6 +75,7 @@ class Collector:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         leases.on_release = self._on_release
+        commits.on_answers = self._notice_commits
 
     # --- from the rest of the store -------------------------------------------------------------------
 
@@ -85,11 +86,6 @@ class Collector:
             self._queue.continue_after(keys.garbage_time_ms(last[0][0]))
         self._task = asyncio.create_task(self._run(), name="garbage collector")
         self._wanted.set()
-
-    def notice_commits(self) -> None:
-        """Something was committed, so there may be garbage, due after the grace."""
-        if self._timer is None and self._task is not None:
-            self._wake_in(self._grace_ms / 1000)
 
     def discard(self, extents: Iterable[Extent]) -> None:
         """Drop bytes that no row names."""
@@ -145,6 +141,11 @@ class Collector:
     def _on_timer(self) -> None:
         self._timer = None
         self._wanted.set()
+
+    def _notice_commits(self) -> None:
+        """Something was committed, so there may be garbage, due after the grace."""
+        if self._timer is None and self._task is not None:
+            self._wake_in(self._grace_ms / 1000)
 
     def _on_release(self, name: bytes) -> None:
         waiting = self._held.pop(name, None)

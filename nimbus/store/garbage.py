@@ -26,8 +26,8 @@ class GarbageQueue:
         self._counter = itertools.count()
 
     def continue_after(self, time_ms: int) -> None:
-        """Write no row below those that are there, even if the clock went back since."""
-        self._time_ms = max(self._time_ms, time_ms)
+        """Write no row below those of earlier runs, even if the clock went back since."""
+        self._time_ms = max(self._time_ms, time_ms + 1)
 
     def put(self, view: View, garbage: Garbage) -> None:
         """Queue `garbage` in the step that `view` belongs to."""
