@@ -100,6 +100,11 @@ def table_size(length: int) -> int:
     return -(-length // BLOCK_SIZE_BYTES) * HASH_SIZE_BYTES
 
 
+def blob_size(length: int) -> int:
+    """Bytes of the file of a blob."""
+    return length + table_size(length) + FOOTER_SIZE_BYTES
+
+
 def leftover(path: Path, epoch: int, file_id: bytes) -> Location | None:
     """The location that a blob found after a crash has, if it is whole; None when the file is gone.
 
@@ -126,4 +131,4 @@ def _length_of(size: int) -> int | None:
     rest = size - FOOTER_SIZE_BYTES
     blocks = -(-rest // (BLOCK_SIZE_BYTES + HASH_SIZE_BYTES))
     length = rest - blocks * HASH_SIZE_BYTES
-    return length if length > 0 and length + table_size(length) == rest else None
+    return length if length > 0 and blob_size(length) == size else None

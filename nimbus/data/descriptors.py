@@ -17,7 +17,7 @@ from typing import Final
 
 from nimbus._native.blocks import OpenFile, open_cached, read_plain, xxh3_64
 from nimbus.base.errors import DataDamaged
-from nimbus.data.blobs import table_size
+from nimbus.data.blobs import blob_size, table_size
 from nimbus.data.location import BLOB, Location
 
 TABLES_SIZE_BYTES_MAX: Final = 32 << 20
@@ -48,6 +48,8 @@ class Descriptors:
             return None
         file = OpenFile(fd)
         if location.kind == BLOB:
+            if os.fstat(fd).st_size != blob_size(location.length):
+                raise DataDamaged(f"{location}: the file has another size.")
             table = read_plain(fd, location.length, table_size(location.length), wait)
             if table is None:
                 return None

@@ -102,7 +102,7 @@ class Epochs:
     def close(self, is_settled: bool) -> None:
         """Keep the last floor: above everything, when `is_settled` says that no file's fate is open."""
         if is_settled and self._is_swept:
-            self._directory.write_floor(self._next)
+            self._write_floor(self._next)
         else:
             self._advance()
 
@@ -124,5 +124,8 @@ class Epochs:
                 del self._live[epoch.number]
             floor = next(iter(self._live), self._next)
         if self._is_swept and floor > self._directory.floor:
-            with contextlib.suppress(OSError):  # an old floor is safe, and a failing disk will show elsewhere
-                self._directory.write_floor(floor)
+            self._write_floor(floor)
+
+    def _write_floor(self, floor: int) -> None:
+        with contextlib.suppress(OSError):  # an old floor is safe, and a failing disk will show elsewhere
+            self._directory.write_floor(floor)

@@ -177,13 +177,20 @@ class LocalDataStore:
             return
         self.health.close()
         self._io.shutdown(wait=True)
-        for stream in list(self._streams):
-            stream.discard()
-        is_settled = self.segments.is_empty and not self.health.has_failed
+        is_settled = self._discard_streams() and self.segments.is_empty and not self.health.has_failed
         self.segments.close()
         self._descriptors.clear()
         self._epochs.close(is_settled)
         self._directory.unlock()
+
+    def _discard_streams(self) -> bool:
+        """Remove what was never finished; whether nothing of it is left."""
+        try:
+            for stream in list(self._streams):
+                stream.discard()
+        except NimbusError:
+            return False  # the next start finds the rest
+        return True
 
     # --- parts ---
 

@@ -25,7 +25,6 @@ FRAME: Final = 1
 BLOB: Final = 2
 
 _LAYOUT: Final = struct.Struct("<BI16sIQQ")
-_KINDS: Final = (FRAME, BLOB)
 
 
 class Location(msgspec.Struct, frozen=True):
@@ -47,9 +46,12 @@ class Location(msgspec.Struct, frozen=True):
 
 def unpack(location: bytes) -> Location:
     """What the bytes say. Raises `DataDamaged` for bytes that no engine of this kind made."""
-    if len(location) != _LAYOUT.size or location[0] not in _KINDS:
+    if len(location) != _LAYOUT.size:
         raise DataDamaged(f"{location[:64].hex()} is no location of the local data engine.")
-    return Location(*_LAYOUT.unpack(location))
+    where = Location(*_LAYOUT.unpack(location))
+    if where.kind != FRAME and (where.kind != BLOB or where.offset != 0):
+        raise DataDamaged(f"{location.hex()} is no location of the local data engine.")
+    return where
 
 
 def seed_of(file_id: bytes) -> int:

@@ -10,6 +10,7 @@ frames stay queued, so a later `sync` either makes them durable or fails as well
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from typing import Final
 
 from nimbus._native.blocks import frame_size, xxh3_64
 from nimbus.base.clock import Clock
+from nimbus.base.errors import NimbusError
 from nimbus.base.ids import new_id
 from nimbus.data.disk import Disk, Health
 from nimbus.data.epochs import EPOCH_AGE_S_MAX, SEGMENT_WEIGHT, Epoch, Epochs
@@ -152,7 +154,8 @@ class Segments:
             for segment in segments:
                 if segment.fd >= 0:
                     os.close(segment.fd)
-                self._ledger.seal(segment.file_id, segment.path)
+                with contextlib.suppress(NimbusError):  # an empty segment that stays is counted again later
+                    self._ledger.seal(segment.file_id, segment.path)
 
     def _segment_for(self, size: int) -> _Segment:
         """The open segment, or the next one when it has no room or is too old. Holds the lock."""
