@@ -49,7 +49,11 @@ def _value(raw: bytes) -> bytes:
 
 def canonical_request(head: Head, signed: list[bytes], payload_hash: bytes, *, path: bytes | None = None) -> bytes:
     """`path` replaces the canonical spelling of the path."""
-    lines = [head.method.encode(), _encode(head.raw_path, "/") if path is None else path, canonical_query(head.raw_query)]
+    lines = [
+        head.method.encode(),
+        _encode(head.raw_path, "/") if path is None else path,
+        canonical_query(head.raw_query),
+    ]
     for name in signed:
         lines.append(name + b":" + b",".join(_value(value) for found, value in head.headers if found == name))
     return b"\n".join([*lines, b"", b";".join(signed), payload_hash])

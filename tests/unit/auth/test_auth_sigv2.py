@@ -23,7 +23,8 @@ PUBLISHED = {
     ),
     "object put": (
         "PUT", b"/photos/puppy.jpg", b"",
-        [(b"content-type", b"image/jpeg"), (b"content-length", b"94328"), (b"date", b"Tue, 27 Mar 2007 21:15:45 +0000")],
+        [(b"content-type", b"image/jpeg"), (b"content-length", b"94328"),
+         (b"date", b"Tue, 27 Mar 2007 21:15:45 +0000")],
         BUCKET, "iqRzw+ileNPu1fhspnRs8nOjjIA=",
     ),
     "list": (
