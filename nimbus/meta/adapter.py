@@ -20,11 +20,12 @@ from itertools import islice
 from threading import Lock
 from typing import Any, Final
 
-from nimbus.base.errors import EngineClosed
+from nimbus.base.errors import ConfigInvalid, EngineClosed
 from nimbus.meta.api import Capabilities, MetadataBackend
 from nimbus.meta.envelope import PORTABLE, check_batch
 from nimbus.meta.keys import after, after_prefix
 
+METHODS: Final = ("batch_put", "delete", "exists", "get", "put", "scan")
 PAGE_ROWS: Final = 1000  # rows asked of one scan at least: a page of a listing
 
 Row = tuple[bytes, bytes]
@@ -34,6 +35,9 @@ class AdaptedMap:
     """An `OwnedMap` made of a `MetadataBackend`."""
 
     def __init__(self, backend: MetadataBackend) -> None:
+        missing = [method for method in METHODS if not callable(getattr(backend, method, None))]
+        if missing:
+            raise ConfigInvalid(f"{type(backend).__name__} is no metadata backend: it lacks {', '.join(missing)}.")
         self._backend = backend
         self._capabilities: Capabilities = getattr(backend, "capabilities", PORTABLE)
         self._scans_from = "start" in inspect.signature(backend.scan).parameters

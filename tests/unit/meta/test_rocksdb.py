@@ -1,0 +1,136 @@
+"""The RocksDB engine: bounds on opening, damage that is seen, and what a wrong configuration is told."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+
+from nimbus.base.errors import ConfigInvalid, DataDamaged, DirectoryDamaged, DirectoryLocked
+from nimbus.meta.rocksdb import RocksMap, open_rocksdb
+
+OPTIONS = {"ballast_size_bytes": 1 << 20, "write_buffer_size_bytes": 1 << 20}
+ROWS = {b"row%05d" % number: b"value %05d " % number * 20 for number in range(5000)}
+
+
+def leave_rows_in_log(data_dir: Path) -> None:
+    """Another process writes, syncs, and ends without closing, so that all rows lie in the log alone."""
+    context = multiprocessing.get_context("spawn")
+    writer = context.Process(target=write_and_vanish, args=(data_dir,))
+    writer.start()
+    writer.join(30)
+    assert writer.exitcode == 7
+
+
+def write_and_vanish(data_dir: Path) -> None:
+    map = open_rocksdb({}, data_dir)
+    for number in range(1000):
+        map.write({b"%05d" % number: b"value" * 20})
+    map.sync()
+    os._exit(7)
+
+
+def the_log(data_dir: Path) -> Path:
+    return max((data_dir / "rocksdb").glob("*.log"), key=lambda path: path.stat().st_size)
+
+
+def get_all(map: RocksMap) -> list[bytes | None]:
+    return [map.get(key) for key in ROWS]
+
+
+def count_rows(map: RocksMap) -> int:
+    return len(map.range(b"\0", b"\xff", 100_000))
+
+
+def test_a_second_opening_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    map = open_rocksdb(OPTIONS, tmp_path)
+    with pytest.raises(DirectoryLocked, match=r"rocksdb: .*Stop the other process"):
+        open_rocksdb(OPTIONS, tmp_path)
+    map.close()
+    open_rocksdb(OPTIONS, tmp_path).close()
+
+
+def test_closing_lays_down_the_ballast_for_the_next_start(tmp_path: Path) -> None:
+    open_rocksdb(OPTIONS, tmp_path).close()
+    assert (tmp_path / "rocksdb.ballast").stat().st_blocks * 512 >= 1 << 20
+
+
+def test_only_this_user_may_look_into_the_directory(tmp_path: Path) -> None:
+    open_rocksdb(OPTIONS, tmp_path).close()
+    assert (tmp_path / "rocksdb").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    "options", [{"block_cache": 1}, {"block_cache_size_bytes": "much"}, {"write_buffer_size_bytes": 0}]
+)
+def test_a_wrong_option_is_a_wrong_configuration(tmp_path: Path, options: dict[str, object]) -> None:
+    with pytest.raises(ConfigInvalid, match="rocksdb"):
+        open_rocksdb(options, tmp_path)
+
+
+def test_a_path_that_is_a_file_cannot_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "rocksdb").write_text("not a directory")
+    with pytest.raises(DirectoryDamaged, match=str(tmp_path)):
+        open_rocksdb(OPTIONS, tmp_path)
+
+
+def test_a_damaged_directory_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    open_rocksdb(OPTIONS, tmp_path).close()
+    (tmp_path / "rocksdb" / "CURRENT").write_text("damaged")
+    with pytest.raises(DirectoryDamaged, match="restore it"):
+        open_rocksdb(OPTIONS, tmp_path)
+
+
+def test_a_damaged_table_is_an_error_and_not_the_end_of_a_range(tmp_path: Path) -> None:
+    map = open_rocksdb(OPTIONS, tmp_path)
+    map.write(ROWS)
+    map.close()  # flushes the rows into a table
+    table = max((tmp_path / "rocksdb").glob("*.sst"), key=lambda path: path.stat().st_size)
+    content = bytearray(table.read_bytes())
+    content[len(content) // 3] ^= 0xFF
+    table.write_bytes(content)
+
+    map = open_rocksdb(OPTIONS, tmp_path)
+    for reverse in (False, True):
+        with pytest.raises(DataDamaged):
+            map.range(b"\0", b"\xff", 10_000, reverse)
+    with pytest.raises(DataDamaged):
+        get_all(map)
+    map.close()
+
+
+def test_a_record_cut_off_at_the_end_of_the_log_is_dropped(tmp_path: Path) -> None:
+    leave_rows_in_log(tmp_path)
+    log = the_log(tmp_path)
+    log.write_bytes(log.read_bytes()[:-50])
+    map = open_rocksdb(OPTIONS, tmp_path)
+    assert count_rows(map) == 999
+    map.close()
+
+
+def test_damage_inside_the_log_refuses_to_open(tmp_path: Path) -> None:
+    leave_rows_in_log(tmp_path)
+    log = the_log(tmp_path)
+    content = bytearray(log.read_bytes())
+    content[len(content) // 2] ^= 0x01
+    log.write_bytes(content)
+    with pytest.raises(DirectoryDamaged, match="restore it"):
+        open_rocksdb(OPTIONS, tmp_path)
+
+
+def test_an_iterator_reads_one_snapshot_while_rows_change(tmp_path: Path) -> None:
+    map = open_rocksdb(OPTIONS, tmp_path)
+    map.write(dict(ROWS))
+    cursor = map._database.iter()
+    cursor.seek(b"row")
+    map.write(dict.fromkeys(ROWS, b"changed"))
+    seen = 0
+    while cursor.valid():
+        assert cursor.value() == ROWS[cursor.key()]
+        seen += 1
+        cursor.next()
+    del cursor
+    assert seen == len(ROWS)
+    map.close()
