@@ -24,7 +24,7 @@ _HTTP_FORMS = (
 )
 _ISO_FORM = re.compile(
     rf"(?P<year>\d{{4}})-(?P<month>\d\d)-(?P<day>\d\d)"
-    rf"(?:T{_CLOCK}(?:\.(?P<fraction>\d{{1,9}}))?(?P<zone>Z|[+-]\d\d:?\d\d))?",
+    rf"(?:T{_CLOCK}(?:\.(?P<fraction>\d{{1,9}}))?(?P<zone>Z|[+-]\d\d:?\d\d)?)?",
     re.ASCII,
 )
 
@@ -34,12 +34,15 @@ def parse_http(text: str) -> datetime | None:
     for form in _HTTP_FORMS:
         match = form.fullmatch(text)
         if match:
-            return _moment(int(match["year"]), _MONTHS.index(match["month"]) + 1, match)
+            return _moment(_full_year(match["year"]), _MONTHS.index(match["month"]) + 1, match)
     return None
 
 
 def parse_iso(text: str) -> datetime | None:
-    """An ISO 8601 time, or a date (its midnight), as an aware datetime in UTC, None when it is none."""
+    """An ISO 8601 time, or a date (its midnight), as an aware datetime in UTC; None when it is none.
+
+    It is in UTC unless it names another zone.
+    """
     match = _ISO_FORM.fullmatch(text)
     return _moment(int(match["year"]), int(match["month"]), match) if match else None
 
@@ -56,10 +59,14 @@ def iso_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
+def _full_year(digits: str) -> int:
+    """Two digits are within 1970 to 2069."""
+    year = int(digits)
+    return year if len(digits) > 2 else year + (1900 if year >= 70 else 2000)
+
+
 def _moment(year: int, month: int, match: re.Match[str]) -> datetime | None:
     parts = match.groupdict()
-    if year < 100:  # two digits: within 1970 to 2069
-        year += 1900 if year >= 70 else 2000
     hour, minute, second = (int(parts[name] or 0) for name in ("hour", "minute", "second"))
     microsecond = int((parts.get("fraction") or "0").ljust(6, "0")[:6])
     try:
