@@ -1,7 +1,7 @@
 """Starting the real server for tests: one process, a data directory of its own, a port that the system chose.
 
-Must always hold: what was started is stopped by SIGTERM, ended with status 0 and wrote nothing on standard
-error; otherwise the test session fails, whatever the clients saw.
+Must always hold: what was started is stopped by SIGTERM, ended with status 0 and said nothing on standard error
+but that it stopped; otherwise the test session fails, whatever the clients saw.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import msgspec
 from botocore.config import Config
 
 STOP_S_MAX = 15
+FAREWELL = "nimbus: stopped\n"
 READY = re.compile(r"NimbusStore is ready at (http://(.+):(\d+))")
 
 
@@ -107,7 +108,7 @@ def running(folder: Path, *arguments: str) -> Iterator[Server]:
         yield Server(ready[1], ready[2], int(ready[3]), process.pid, folder / "data")
     finally:
         status = _stop(process)
-    assert (status, errors.read_text()) == (0, "")
+    assert (status, errors.read_text()) == (0, FAREWELL)
 
 
 def _stop(process: subprocess.Popen[str]) -> int:
