@@ -17,7 +17,7 @@ from setuptools.command.build_ext import build_ext
 NATIVE = Path("nimbus/_native")
 # Beside <name>.pyx a module may need C sources and system libraries.
 SOURCES: dict[str, list[str]] = {
-    "blocks": ["blocks_core.c"],
+    "blocks": ["blocks_core.c", "xxh3.c", "xxh3_avx2.c", "xxh3_avx512.c"],
     "sigv4": ["sigv4_claim.c", "sigv4_canonical.c"],
     "plane": sorted(str(source.relative_to(NATIVE)) for source in NATIVE.glob("plane/*.c")),
 }

@@ -10,8 +10,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "xxh3.h"
 
 #define PIECE_SIZE (32u << 10) /* what a partly wanted block is read by: stays in the first-level cache */
 #define PAGE_SIZE_BYTES 4096u
@@ -25,7 +24,7 @@ _Static_assert(sizeof(struct nb_block_hasher) <= NB_BLOCK_HASHER_SIZE, "the stor
 
 /* --- hashes --------------------------------------------------------------------------------------------------- */
 
-uint64_t nb_hash(const void *data, size_t length) { return XXH3_64bits(data, length); }
+uint64_t nb_hash(const void *data, size_t length) { return nb_xxh3->hash(data, length); }
 
 void nb_block_hasher_reset(nb_block_hasher *hasher) {
     XXH3_64bits_reset(&hasher->state);
@@ -35,7 +34,7 @@ void nb_block_hasher_reset(nb_block_hasher *hasher) {
 size_t nb_block_hasher_update(nb_block_hasher *hasher, const void *data, size_t length) {
     size_t room = NB_BLOCK_SIZE - hasher->filled;
     size_t taken = length < room ? length : room;
-    XXH3_64bits_update(&hasher->state, data, taken);
+    nb_xxh3->update(&hasher->state, data, taken);
     hasher->filled += taken;
     return taken;
 }
@@ -89,7 +88,7 @@ static nb_status read_part(int fd, char *out, uint64_t offset, uint64_t length, 
         uint64_t stop = min_u64(at + PIECE_SIZE, length);
         nb_status status = nb_read(fd, piece, stop - at, offset + at, wait);
         if (status != NB_OK) return status;
-        XXH3_64bits_update(&state, piece, stop - at);
+        nb_xxh3->update(&state, piece, stop - at);
         uint64_t from = max_u64(at, start), to = min_u64(stop, end);
         if (from < to) memcpy(out + (from - start), piece + (from - at), to - from);
     }
@@ -101,7 +100,7 @@ nb_status nb_read_verified(int fd, void *out, uint64_t offset, uint64_t length, 
     if (start > 0 || end < length) return read_part(fd, out, offset, length, hash, start, end, wait);
     nb_status status = nb_read(fd, out, length, offset, wait);
     if (status != NB_OK) return status;
-    return XXH3_64bits(out, length) == hash ? NB_OK : NB_MISMATCH;
+    return nb_xxh3->hash(out, length) == hash ? NB_OK : NB_MISMATCH;
 }
 
 nb_status nb_read_blocks(int fd, void *out, const void *table, uint64_t length, uint64_t start, uint64_t end,
