@@ -87,3 +87,48 @@ cdef extern from "plane/digest.h" nogil:
     size_t nb_digests_final(nb_digests *set, nb_digest_kind kind, uint8_t *out)
     const char *nb_digest_name(nb_digest_kind kind)
     int nb_digest_kind_of(nb_span name)
+
+cdef extern from "plane/settings.h" nogil:
+    enum:
+        NB_UPSTREAM_PATH_SIZE_BYTES_MAX
+        NB_LISTENERS_MAX
+    ctypedef struct nb_settings:
+        int *listeners
+        size_t listener_count
+        char *upstream_path
+        char *token
+        unsigned int threads
+        size_t connections_max
+        size_t requests_max
+        int64_t header_timeout_ms
+        uint64_t body_rate_bytes_per_s
+        int64_t body_grace_ms
+
+cdef extern from "plane/plane.h" nogil:
+    enum:
+        NB_WORKERS_MAX
+        NB_TOKEN_SIZE_BYTES
+    ctypedef struct nb_plane:
+        pass
+    nb_plane *nb_plane_new(const nb_settings *settings, const char **error)
+    bint nb_plane_start(nb_plane *plane, const char **error)
+    void nb_plane_drain(nb_plane *plane)
+    void nb_plane_stop(nb_plane *plane)
+    void nb_plane_free(nb_plane *plane)
+
+cdef extern from "plane/counters.h" nogil:
+    ctypedef struct nb_counters:
+        uint64_t requests[6][6]
+        uint64_t latency[6][24]
+        uint64_t latency_sum_us[6]
+        uint64_t received_bytes
+        uint64_t sent_bytes
+        uint64_t accepted
+        uint64_t refused
+        uint64_t timed_out
+        uint64_t malformed
+        uint64_t accept_failures
+        uint64_t upstream_failures
+        uint64_t connections
+        uint64_t in_flight
+    void nb_plane_counters(nb_plane *plane, nb_counters *out)

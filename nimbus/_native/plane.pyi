@@ -6,6 +6,8 @@ runs, for tests and for whoever needs one by itself. The second part is the list
 
 from collections.abc import Iterable
 
+from typing import Protocol
+
 from typing_extensions import Buffer
 
 class ParsedRequest:
@@ -54,3 +56,67 @@ class Digests:
 
     def final(self) -> dict[str, bytes]:
         """Name to digest in wire order. Once."""
+
+OPERATIONS: tuple[str, ...]
+
+class Settings(Protocol):
+    """What `Plane` reads of its settings. Not in this module: the server room has the struct."""
+
+    @property
+    def listeners(self) -> Iterable[int]:
+        """Bound, listening, non-blocking sockets; they stay the caller's and outlive the plane."""
+
+    @property
+    def upstream_path(self) -> str:
+        """The unix socket of the embedded server."""
+
+    @property
+    def token(self) -> str:
+        """64 hexadecimal digits, new at every start: whoever shows them in x-nimbus-token is the plane."""
+
+    @property
+    def threads(self) -> int: ...
+    @property
+    def connections_max(self) -> int:
+        """Open connections; a few more are answered 503 SlowDown, the rest waits in the backlog."""
+
+    @property
+    def requests_max(self) -> int:
+        """Requests in flight; one more is answered 503 SlowDown."""
+
+    @property
+    def header_timeout_ms(self) -> int:
+        """For a head to arrive, and for an idle connection."""
+
+    @property
+    def body_rate_bytes_per_s(self) -> int:
+        """A peer that takes an answer more slowly is cut off, after the grace; 0: never."""
+
+    @property
+    def body_grace_ms(self) -> int: ...
+
+class Plane:
+    """The native listener: threads that never hold the GIL, in front of the embedded server.
+
+    Must always hold: `stop` comes before the listening sockets are closed. A thread that cannot go on aborts the
+    process.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Opens what the threads need. Raises OSError, ValueError."""
+
+    def start(self) -> None:
+        """Accept connections."""
+
+    def drain(self) -> None:
+        """Accept nothing more, close idle connections, finish the requests in flight (see `counters`)."""
+
+    def stop(self) -> None:
+        """Close everything and join the threads. Twice is no error."""
+
+    def counters(self) -> dict[str, int | list[int]]:
+        """Counters since the start, without stopping anybody.
+
+        Plain ones by name; for each of OPERATIONS `requests_<operation>` by status class (0: no answer),
+        `latency_<operation>` by power-of-two buckets of microseconds, and `latency_sum_us_<operation>`.
+        """

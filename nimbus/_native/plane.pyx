@@ -204,3 +204,81 @@ class ParsedRequest:
         self.chunked = chunked
         self.keep_alive = keep_alive
         self.expects_continue = expects_continue
+
+
+# --- the listener ---------------------------------------------------------------------------------------
+
+OPERATIONS = ("relayed", "get", "head", "put", "part", "refused")
+cdef tuple PLAIN_COUNTERS = (
+    "received_bytes", "sent_bytes", "accepted", "refused", "timed_out", "malformed", "accept_failures", "upstream_failures",
+    "connections", "in_flight",
+)
+
+
+cdef class Plane:
+    """See plane.pyi."""
+
+    cdef nb_plane *plane
+    cdef bint running
+
+    def __cinit__(self, settings):
+        cdef nb_settings native
+        cdef const char *error = NULL
+        path = settings.upstream_path.encode()
+        token = settings.token.encode()
+        listeners = list(settings.listeners)
+        assert 0 < len(listeners) <= NB_LISTENERS_MAX, f"{len(listeners)} listeners"
+        assert 0 < settings.threads <= NB_WORKERS_MAX, f"{settings.threads} threads"
+        assert len(token) == NB_TOKEN_SIZE_BYTES, "the token has another size"
+        if len(path) > NB_UPSTREAM_PATH_SIZE_BYTES_MAX:
+            raise ValueError(f"{settings.upstream_path} is too long for a unix socket")
+        native.listener_count = <size_t>len(listeners)
+        for index, descriptor in enumerate(listeners):
+            native.listeners[<size_t>index] = descriptor
+        memcpy(native.upstream_path, <const char *>path, <size_t>len(path) + 1)
+        memcpy(native.token, <const char *>token, <size_t>len(token) + 1)
+        native.threads = settings.threads
+        native.connections_max = settings.connections_max
+        native.requests_max = settings.requests_max
+        native.header_timeout_ms = settings.header_timeout_ms
+        native.body_rate_bytes_per_s = settings.body_rate_bytes_per_s
+        native.body_grace_ms = settings.body_grace_ms
+        self.plane = nb_plane_new(&native, &error)
+        if self.plane == NULL:
+            raise OSError(error.decode())
+
+    def __dealloc__(self):
+        if self.plane != NULL:
+            if self.running:
+                with nogil:
+                    nb_plane_stop(self.plane)
+            nb_plane_free(self.plane)
+
+    def start(self):
+        cdef const char *error = NULL
+        assert not self.running, "started twice"
+        if not nb_plane_start(self.plane, &error):
+            raise OSError(error.decode())
+        self.running = True
+
+    def drain(self):
+        nb_plane_drain(self.plane)
+
+    def stop(self):
+        if self.running:
+            self.running = False
+            with nogil:
+                nb_plane_stop(self.plane)
+
+    def counters(self):
+        cdef nb_counters c
+        nb_plane_counters(self.plane, &c)
+        answer = dict(zip(PLAIN_COUNTERS, (
+            c.received_bytes, c.sent_bytes, c.accepted, c.refused, c.timed_out, c.malformed, c.accept_failures,
+            c.upstream_failures, c.connections, c.in_flight,
+        )))
+        for index, name in enumerate(OPERATIONS):
+            answer[f"requests_{name}"] = [c.requests[<int>index][<int>i] for i in range(6)]
+            answer[f"latency_{name}"] = [c.latency[<int>index][<int>i] for i in range(24)]
+            answer[f"latency_sum_us_{name}"] = c.latency_sum_us[<int>index]
+        return answer

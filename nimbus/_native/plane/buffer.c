@@ -1,0 +1,48 @@
+/* See buffer.h. */
+#include "buffer.h"
+
+#include <stdlib.h>
+
+nb_buffer *nb_buffer_take(nb_buffer_pool *pool) {
+    nb_buffer *buffer = pool->spare;
+    if (buffer) {
+        pool->spare = buffer->next;
+        pool->spare_count--;
+    } else if (!(buffer = malloc(sizeof *buffer))) {
+        return NULL;
+    }
+    buffer->next = NULL;
+    buffer->start = buffer->end = 0;
+    return buffer;
+}
+
+void nb_buffer_give(nb_buffer_pool *pool, nb_buffer **buffer) {
+    nb_buffer *given = *buffer;
+    *buffer = NULL;
+    if (!given)
+        return;
+    if (pool->spare_count >= NB_BUFFERS_SPARE_MAX) {
+        free(given);
+        return;
+    }
+    given->next = pool->spare;
+    pool->spare = given;
+    pool->spare_count++;
+}
+
+void nb_buffer_pool_free(nb_buffer_pool *pool) {
+    while (pool->spare) {
+        nb_buffer *next = pool->spare->next;
+        free(pool->spare);
+        pool->spare = next;
+    }
+    pool->spare_count = 0;
+}
+
+void nb_buffer_compact(nb_buffer *buffer) {
+    if (buffer->start == 0)
+        return;
+    memmove(buffer->data, buffer->data + buffer->start, buffer->end - buffer->start);
+    buffer->end -= buffer->start;
+    buffer->start = 0;
+}

@@ -1,0 +1,385 @@
+/* A connection from accept to close: heads are parsed and dispatched, answers flushed, timers kept, limits told.
+ *
+ * See plane.h for the phases. What is refused here (malformed heads, too many requests) never reaches Python.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "plane/plane.h"
+
+enum {
+    STEPS_PER_TURN_MAX = 32, /* pipelined requests of one connection before others have their turn */
+    ROOM_WANTED_BYTES = 8192, /* less room than this behind the bytes that are left: move them to the front */
+};
+
+static int64_t monotonic_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+const char *nb_status_reason(int status) {
+    switch (status) {
+    case 200: return "OK";
+    case 206: return "Partial Content";
+    case 304: return "Not Modified";
+    case 400: return "Bad Request";
+    case 403: return "Forbidden";
+    case 408: return "Request Timeout";
+    case 417: return "Expectation Failed";
+    case 500: return "Internal Server Error";
+    case 502: return "Bad Gateway";
+    case 503: return "Service Unavailable";
+    case 507: return "Insufficient Storage";
+    default: return "Unknown";
+    }
+}
+
+/* --- opening and closing ------------------------------------------------------------------------------- */
+
+static void read_peer(nb_conn *conn) {
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    if (getpeername(conn->source.fd, (struct sockaddr *)&address, &size) < 0)
+        return;
+    if (address.ss_family == AF_INET)
+        inet_ntop(AF_INET, &((struct sockaddr_in *)&address)->sin_addr, conn->peer, sizeof conn->peer);
+    else if (address.ss_family == AF_INET6)
+        inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&address)->sin6_addr, conn->peer, sizeof conn->peer);
+}
+
+void nb_conn_open(nb_worker *worker, int fd, bool refused) {
+    nb_conn *conn = calloc(1, sizeof *conn);
+    if (!conn) {
+        close(fd);
+        atomic_fetch_sub(&worker->conn_count, 1);
+        atomic_fetch_sub(&worker->plane->conn_count, 1);
+        return;
+    }
+    conn->source = (nb_source){NB_SOURCE_CONN, fd};
+    conn->worker = worker;
+    conn->phase = NB_PHASE_HEAD;
+    conn->timer_kind = NB_TIMER_NONE;
+    conn->refused = refused;
+    conn->can_write = true;
+    conn->operation = NB_OP_REFUSED;
+    read_peer(conn);
+    nb_list_append(&worker->all, &conn->all);
+    nb_worker_watch(worker, &conn->source);
+    nb_conn_set_timer(conn, NB_TIMER_IDLE);
+}
+
+/* The request is over, however it ended. */
+static void settle(nb_conn *conn) {
+    if (!conn->in_flight)
+        return;
+    conn->in_flight = false;
+    atomic_fetch_sub(&conn->worker->plane->in_flight, 1);
+    nb_count_request(&conn->worker->metrics, conn->operation, conn->status, monotonic_us() - conn->started_us);
+}
+
+static void release(nb_conn *conn) {
+    if (conn->relay)
+        nb_relay_end(conn);
+    nb_buffer_give(&conn->worker->buffers, &conn->in);
+    nb_buffer_give(&conn->worker->buffers, &conn->out);
+}
+
+void nb_conn_close(nb_conn *conn) {
+    nb_worker *worker = conn->worker;
+    if (conn->phase == NB_PHASE_CLOSED)
+        return;
+    settle(conn);
+    release(conn);
+    conn->phase = NB_PHASE_CLOSED;
+    nb_conn_set_timer(conn, NB_TIMER_NONE);
+    nb_list_remove(&conn->run);
+    nb_list_remove(&conn->all);
+    close(conn->source.fd); /* also leaves the epoll set */
+    atomic_fetch_sub(&worker->conn_count, 1);
+    atomic_fetch_sub(&worker->plane->conn_count, 1);
+    conn->next_closed = worker->closed_conns;
+    worker->closed_conns = conn;
+}
+
+bool nb_conn_is_idle(const nb_conn *conn) { return conn->phase == NB_PHASE_HEAD && nb_buffer_used(conn->in) == 0; }
+
+void nb_conn_wake(nb_conn *conn) {
+    if (conn->phase != NB_PHASE_CLOSED && !nb_link_is_in(&conn->run))
+        nb_list_append(&conn->worker->run_queue, &conn->run);
+}
+
+/* --- timers -------------------------------------------------------------------------------------------- */
+
+void nb_conn_set_timer(nb_conn *conn, nb_timer_kind kind) {
+    nb_worker *worker = conn->worker;
+    const int64_t lasts_ms[NB_TIMER_KINDS] = {
+        [NB_TIMER_HEAD] = worker->plane->settings.header_timeout_ms,
+        [NB_TIMER_IDLE] = worker->plane->settings.header_timeout_ms,
+        [NB_TIMER_PACE] = NB_TICK_MS,
+        [NB_TIMER_LINGER] = NB_LINGER_MS,
+    };
+    nb_list_remove(&conn->timer);
+    conn->timer_kind = kind;
+    if (kind == NB_TIMER_NONE)
+        return;
+    conn->timer_due_ms = worker->now_ms + lasts_ms[kind];
+    nb_list_append(&worker->timers[kind], &conn->timer);
+}
+
+/* Whether the peer takes its answer more slowly than the limit allows, since the answer began. */
+static bool is_too_slow(nb_conn *conn) {
+    const nb_settings *settings = &conn->worker->plane->settings;
+    bool waits = conn->phase == NB_PHASE_RELAY ? nb_relay_waits_for_peer(conn) : !conn->can_write;
+    if (waits)
+        conn->waited_ms += NB_TICK_MS;
+    if (!waits || settings->body_rate_bytes_per_s == 0)
+        return false;
+    uint64_t earned_ms = conn->moved_bytes / settings->body_rate_bytes_per_s * 1000;
+    return conn->waited_ms > (uint64_t)settings->body_grace_ms + earned_ms;
+}
+
+/* Have the close that follows be a reset: what a slow peer has not taken must not stay in the kernel for minutes. */
+static void forget_unsent(nb_conn *conn) {
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(conn->source.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
+void nb_conn_expire(nb_conn *conn) {
+    if (conn->timer_kind == NB_TIMER_PACE && !is_too_slow(conn)) {
+        nb_conn_set_timer(conn, NB_TIMER_PACE);
+        return;
+    }
+    if (conn->timer_kind == NB_TIMER_PACE)
+        forget_unsent(conn);
+    if (conn->timer_kind == NB_TIMER_PACE || conn->timer_kind == NB_TIMER_HEAD)
+        nb_count(&conn->worker->metrics.timed_out, 1);
+    nb_conn_close(conn);
+}
+
+/* --- moving bytes -------------------------------------------------------------------------------------- */
+
+ssize_t nb_conn_receive(nb_conn *conn) {
+    if (!conn->in && !(conn->in = nb_buffer_take(&conn->worker->buffers)))
+        return NB_RECEIVED_BROKEN;
+    nb_buffer *in = conn->in;
+    if (nb_buffer_room(in) < ROOM_WANTED_BYTES)
+        nb_buffer_compact(in);
+    size_t room = nb_buffer_room(in);
+    if (room == 0)
+        return NB_RECEIVED_NOTHING;
+    ssize_t count = recv(conn->source.fd, in->data + in->end, room, 0);
+    if (count < 0) {
+        conn->can_read = false;
+        return errno == EAGAIN || errno == EINTR ? NB_RECEIVED_NOTHING : NB_RECEIVED_BROKEN;
+    }
+    if (count == 0)
+        return NB_RECEIVED_END;
+    /* A short read has emptied the socket; whatever comes next is announced by a new event. */
+    if ((size_t)count < room && !conn->peer_done)
+        conn->can_read = false;
+    in->end += (size_t)count;
+    nb_count(&conn->worker->metrics.received_bytes, (uint64_t)count);
+    return count;
+}
+
+nb_step nb_conn_flush(nb_conn *conn) {
+    while (nb_buffer_used(conn->out)) {
+        if (!conn->can_write)
+            return NB_STEP_WAIT;
+        nb_span rest = nb_buffer_span(conn->out);
+        ssize_t count = send(conn->source.fd, rest.ptr, rest.len, MSG_NOSIGNAL);
+        if (count < 0 && errno == EAGAIN) {
+            conn->can_write = false;
+            return NB_STEP_WAIT;
+        }
+        if (count < 0)
+            return NB_STEP_CLOSE;
+        nb_buffer_consume(conn->out, (size_t)count);
+        conn->moved_bytes += (size_t)count;
+        nb_count(&conn->worker->metrics.sent_bytes, (uint64_t)count);
+    }
+    nb_buffer_give(&conn->worker->buffers, &conn->out);
+    return NB_STEP_AGAIN;
+}
+
+nb_chunked_verdict nb_conn_take_body(nb_conn *conn, nb_span *payload) {
+    nb_body *body = &conn->body;
+    if (body->done)
+        return NB_CHUNKED_DONE;
+    if (!nb_buffer_used(conn->in))
+        return NB_CHUNKED_MORE;
+    nb_span rest = nb_buffer_span(conn->in);
+    if (body->framing == NB_BODY_LENGTH) {
+        size_t count = rest.len < body->left ? rest.len : (size_t)body->left;
+        *payload = (nb_span){rest.ptr, count};
+        body->left -= count;
+        body->done = body->left == 0;
+        nb_buffer_consume(conn->in, count);
+        return NB_CHUNKED_DATA;
+    }
+    size_t before = rest.len;
+    nb_chunked_verdict verdict = nb_chunked_next(&body->chunked, &rest, payload);
+    body->done = verdict == NB_CHUNKED_DONE;
+    nb_buffer_consume(conn->in, before - rest.len);
+    return verdict;
+}
+
+/* --- answering by ourselves ---------------------------------------------------------------------------- */
+
+nb_step nb_conn_answer(nb_conn *conn, int status, const char *headers, const char *body) {
+    if (!conn->out && !(conn->out = nb_buffer_take(&conn->worker->buffers)))
+        return NB_STEP_CLOSE;
+    int size = snprintf(conn->out->data, NB_BUFFER_SIZE_BYTES,
+                        "HTTP/1.1 %d %s\r\n%sconnection: close\r\ncontent-length: %zu\r\n\r\n%s", status,
+                        nb_status_reason(status), headers, strlen(body), body);
+    conn->out->start = 0, conn->out->end = (size_t)size;
+    conn->status = status;
+    conn->keep_alive = false;
+    conn->phase = NB_PHASE_REPLY;
+    nb_conn_set_timer(conn, NB_TIMER_PACE);
+    return NB_STEP_AGAIN;
+}
+
+static nb_step refuse_busy(nb_conn *conn) {
+    nb_count(&conn->worker->metrics.refused, 1);
+    return nb_conn_answer(conn, 503, "content-type: application/xml\r\nretry-after: 1\r\n",
+                          "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>SlowDown</Code>"
+                          "<Message>Please reduce your request rate.</Message></Error>");
+}
+
+static nb_step refuse_malformed(nb_conn *conn, ssize_t error) {
+    nb_count(&conn->worker->metrics.malformed, 1);
+    conn->body = (nb_body){.done = false}; /* where its body would end nobody knows */
+    return nb_conn_answer(conn, error == NB_HTTP_BAD_EXPECT ? 417 : 400, "", "");
+}
+
+/* --- the phases ---------------------------------------------------------------------------------------- */
+
+static void begin_body(nb_conn *conn, const nb_request *request) {
+    conn->body = (nb_body){.framing = NB_BODY_NONE, .done = true};
+    if (request->chunked) {
+        conn->body = (nb_body){.framing = NB_BODY_CHUNKED};
+        nb_chunked_init(&conn->body.chunked);
+    } else if (request->content_length > 0) {
+        conn->body = (nb_body){.framing = NB_BODY_LENGTH, .left = (uint64_t)request->content_length};
+    }
+}
+
+static nb_step dispatch(nb_conn *conn, size_t head_size) {
+    nb_plane *plane = conn->worker->plane;
+    const nb_request *request = &conn->worker->request;
+    begin_body(conn, request);
+    nb_buffer_consume(conn->in, head_size); /* the head's bytes stay where they are until the next receive */
+    conn->scanned = 0;
+    conn->moved_bytes = conn->waited_ms = 0;
+    conn->started_us = monotonic_us();
+    conn->status = 0;
+    conn->operation = NB_OP_REFUSED;
+    conn->in_flight = true;
+    conn->keep_alive = request->keep_alive && atomic_load(&plane->state) == NB_RUNNING;
+    if (atomic_fetch_add(&plane->in_flight, 1) >= plane->settings.requests_max || conn->refused)
+        return refuse_busy(conn);
+    return nb_relay_begin(conn, request);
+}
+
+static nb_step wait_for_head(nb_conn *conn) {
+    if (nb_buffer_used(conn->in) == 0) {
+        nb_buffer_give(&conn->worker->buffers, &conn->in);
+        if (conn->timer_kind != NB_TIMER_IDLE)
+            nb_conn_set_timer(conn, NB_TIMER_IDLE);
+        if (atomic_load(&conn->worker->plane->state) != NB_RUNNING)
+            return NB_STEP_CLOSE;
+    } else if (conn->timer_kind != NB_TIMER_HEAD) {
+        nb_conn_set_timer(conn, NB_TIMER_HEAD); /* for the whole head: dripping bytes does not prolong it */
+    }
+    return NB_STEP_WAIT;
+}
+
+static nb_step step_head(nb_conn *conn) {
+    for (;;) {
+        if (nb_buffer_used(conn->in)) {
+            nb_buffer *in = conn->in;
+            ssize_t head = nb_http_request(in->data + in->start, in->end - in->start, &conn->scanned,
+                                           &conn->worker->request);
+            if (head > 0)
+                return dispatch(conn, (size_t)head);
+            if (head < 0)
+                return refuse_malformed(conn, head);
+        }
+        if (!conn->can_read)
+            return wait_for_head(conn);
+        ssize_t received = nb_conn_receive(conn);
+        if (received == NB_RECEIVED_END || received == NB_RECEIVED_BROKEN)
+            return NB_STEP_CLOSE;
+    }
+}
+
+static nb_step step_reply(nb_conn *conn) {
+    nb_step step = nb_conn_flush(conn);
+    return step == NB_STEP_AGAIN ? nb_conn_request_done(conn) : step;
+}
+
+/* Closing a socket that still has bytes to read resets it, and the peer may lose our answer: read them off first. */
+static nb_step begin_linger(nb_conn *conn) {
+    if (conn->body.done && nb_buffer_used(conn->in) == 0 && !conn->can_read)
+        return NB_STEP_CLOSE;
+    shutdown(conn->source.fd, SHUT_WR);
+    conn->phase = NB_PHASE_LINGER;
+    conn->lingered_bytes = 0;
+    nb_conn_set_timer(conn, NB_TIMER_LINGER);
+    return NB_STEP_AGAIN;
+}
+
+static nb_step step_linger(nb_conn *conn) {
+    while (conn->can_read) {
+        if (conn->in)
+            conn->in->start = conn->in->end = 0;
+        ssize_t received = nb_conn_receive(conn);
+        if (received == NB_RECEIVED_END || received == NB_RECEIVED_BROKEN)
+            return NB_STEP_CLOSE;
+        conn->lingered_bytes += received > 0 ? (uint64_t)received : 0;
+        if (conn->lingered_bytes > NB_LINGER_SIZE_BYTES_MAX)
+            return NB_STEP_CLOSE;
+    }
+    return NB_STEP_WAIT;
+}
+
+nb_step nb_conn_request_done(nb_conn *conn) {
+    settle(conn);
+    nb_buffer_give(&conn->worker->buffers, &conn->out);
+    if (!conn->keep_alive || !conn->body.done || atomic_load(&conn->worker->plane->state) != NB_RUNNING)
+        return begin_linger(conn);
+    conn->phase = NB_PHASE_HEAD;
+    nb_conn_set_timer(conn, NB_TIMER_NONE);
+    return NB_STEP_AGAIN;
+}
+
+static nb_step step(nb_conn *conn) {
+    switch (conn->phase) {
+    case NB_PHASE_HEAD: return step_head(conn);
+    case NB_PHASE_RELAY: return nb_relay_step(conn);
+    case NB_PHASE_REPLY: return step_reply(conn);
+    case NB_PHASE_LINGER: return step_linger(conn);
+    case NB_PHASE_WAIT:
+    case NB_PHASE_CLOSED: break;
+    }
+    return NB_STEP_WAIT;
+}
+
+void nb_conn_run(nb_conn *conn) {
+    nb_step answer = NB_STEP_AGAIN;
+    for (int steps = 0; answer == NB_STEP_AGAIN; steps++)
+        answer = steps < STEPS_PER_TURN_MAX ? step(conn) : NB_STEP_YIELD;
+    if (answer == NB_STEP_CLOSE)
+        nb_conn_close(conn);
+    else if (answer == NB_STEP_YIELD)
+        nb_conn_wake(conn);
+}

@@ -1,0 +1,18 @@
+/* The counters of all workers summed up, as of about now; any thread may ask at any time. */
+#ifndef NIMBUS_PLANE_COUNTERS_H
+#define NIMBUS_PLANE_COUNTERS_H
+
+#include "plane/plane.h"
+
+typedef struct {
+    uint64_t requests[NB_OPERATIONS][NB_STATUS_CLASSES];
+    uint64_t latency[NB_OPERATIONS][NB_LATENCY_BUCKETS];
+    uint64_t latency_sum_us[NB_OPERATIONS];
+    uint64_t received_bytes, sent_bytes;
+    uint64_t accepted, refused, timed_out, malformed, accept_failures, upstream_failures;
+    uint64_t connections, in_flight;
+} nb_counters;
+
+void nb_plane_counters(nb_plane *plane, nb_counters *out);
+
+#endif

@@ -1,0 +1,41 @@
+/* Counters of one worker: written by it alone, read by anybody at any time without stopping it.
+ *
+ * Reads are relaxed, so a sum over workers is a moment's blur wide, never torn.
+ */
+#ifndef NIMBUS_PLANE_METRICS_H
+#define NIMBUS_PLANE_METRICS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+typedef enum { NB_OP_RELAYED, NB_OP_GET, NB_OP_HEAD, NB_OP_PUT, NB_OP_PART, NB_OP_REFUSED, NB_OPERATIONS } nb_operation;
+
+enum {
+    NB_STATUS_CLASSES = 6,       /* status / 100; 0: no answer went out */
+    NB_LATENCY_BUCKETS = 24,     /* bucket i: below 2^i microseconds; the last one: anything longer */
+};
+
+typedef struct {
+    _Atomic uint64_t requests[NB_OPERATIONS][NB_STATUS_CLASSES];
+    _Atomic uint64_t latency[NB_OPERATIONS][NB_LATENCY_BUCKETS];
+    _Atomic uint64_t latency_sum_us[NB_OPERATIONS];
+    _Atomic uint64_t received_bytes, sent_bytes;
+    _Atomic uint64_t accepted, refused, timed_out, malformed, accept_failures, upstream_failures;
+} nb_metrics;
+
+/* One writer: a load and a store are enough and cost no locked instruction. */
+static inline void nb_count(_Atomic uint64_t *counter, uint64_t by) {
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by, memory_order_relaxed);
+}
+
+static inline void nb_count_request(nb_metrics *m, nb_operation operation, int status, int64_t took_us) {
+    int class = status >= 100 && status < 600 ? status / 100 : 0;
+    int bucket = took_us <= 0 ? 0 : 64 - __builtin_clzll((unsigned long long)took_us);
+    if (bucket >= NB_LATENCY_BUCKETS)
+        bucket = NB_LATENCY_BUCKETS - 1;
+    nb_count(&m->requests[operation][class], 1);
+    nb_count(&m->latency[operation][bucket], 1);
+    nb_count(&m->latency_sum_us[operation], took_us > 0 ? (uint64_t)took_us : 0);
+}
+
+#endif

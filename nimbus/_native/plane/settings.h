@@ -1,0 +1,23 @@
+/* What the server room says about the plane; copied once at the start, never changed while threads run. */
+#ifndef NIMBUS_PLANE_SETTINGS_H
+#define NIMBUS_PLANE_SETTINGS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { NB_UPSTREAM_PATH_SIZE_BYTES_MAX = 107, NB_LISTENERS_MAX = 64 };
+
+typedef struct {
+    int listeners[NB_LISTENERS_MAX]; /* bound, listening, non-blocking; worker i takes number i modulo the count */
+    size_t listener_count;
+    char upstream_path[NB_UPSTREAM_PATH_SIZE_BYTES_MAX + 1];
+    char token[65]; /* hexadecimal; proves to the embedded server that a request came through us */
+    unsigned threads;
+    size_t connections_max;
+    size_t requests_max;
+    int64_t header_timeout_ms; /* for a head to arrive, and for an idle connection */
+    uint64_t body_rate_bytes_per_s;
+    int64_t body_grace_ms;
+} nb_settings;
+
+#endif
