@@ -22,7 +22,7 @@ static inline int same(nb_span a, nb_span b) {
 }
 
 static inline nb_span slice(nb_span span, size_t start, size_t end) {
-    return (nb_span){span.ptr + start, end - start};
+    return (nb_span){span.ptr ? span.ptr + start : NULL, end - start};
 }
 
 static inline size_t find(nb_span span, char wanted) {

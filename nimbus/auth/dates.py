@@ -14,6 +14,7 @@ _HTTP_DATE: Final = re.compile(
     rb"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) "
     rb"([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) (?:GMT|UTC|UT|Z|([+-])([0-9]{2})([0-9]{2}))"
 )
+_LAST_SECOND: Final = 253_402_300_799  # of the year 9999; a zone can push a time past it
 _MONTHS: Final = {
     name: number
     for number, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), start=1)
@@ -41,7 +42,7 @@ def _parse_http_date(text: bytes) -> int | None:
     except ValueError:
         return None
     seconds = int(moment.timestamp())
-    return seconds if seconds >= 0 else None
+    return seconds if 0 <= seconds <= _LAST_SECOND else None
 
 
 def timestamp_text(seconds: int) -> bytes:
