@@ -19,7 +19,8 @@
  *   another file, not a payload that looks like a frame passes for one. A header is aligned to its own size, so it
  *   lies within one sector and is on the disk whole or not at all. A walk goes from header to header; the
  *   first that does not check out ends the segment: after a crash that is the tail that was never synced,
- *   hence never acknowledged. Payloads of dead frames may have been punched out; headers stay.
+ *   hence never acknowledged. Payloads of dead frames may have been punched out; a run of dead frames may have become
+ *   one dead frame that covers them all.
  *
  * Blob (<epoch>/<id>.blob): one large object.
  *
@@ -48,7 +49,7 @@
 #define NB_FRAME_ALIGN 32
 #define NB_FRAME_DEAD 0xdd
 #define NB_FRAME_DEAD_OFFSET 6
-#define NB_FRAME_LENGTH_MAX (16u << 20) /* far above what is ever written: a sanity bound for walks */
+#define NB_FRAME_LENGTH_MAX (1u << 30) /* a merged run of dead frames may be as long as a segment */
 
 #define NB_BLOB_MAGIC 0x3142624eu /* "NbB1" */
 #define NB_BLOB_VERSION 1

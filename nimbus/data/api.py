@@ -73,12 +73,13 @@ class DataStore(Protocol):
     def read_now(self, location: bytes, start: int, end: int) -> bytes | None:
         """The verified bytes [start, end), if they are at hand without waiting for a disk or a network.
 
-        Else None: use `read`. Only for spans of at most `READ_SIZE_BYTES`. Raises `DataDamaged`.
+        Else None: use `read`. Only for spans of at most `READ_SIZE_BYTES`. Raises `DataDamaged`, and
+        `Missing` when the location was dropped.
         """
         ...
 
     def read(self, location: bytes, start: int, end: int) -> AsyncIterator[bytes]:
-        """The verified bytes [start, end) in chunks of at most `READ_SIZE_BYTES`. Raises `DataDamaged`.
+        """The verified bytes [start, end) in chunks of at most `READ_SIZE_BYTES`. Raises `DataDamaged`, `Missing`.
 
         A location dropped while it is being read still yields its bytes, or raises; never other bytes.
         Close the iterator (`aclose`) when leaving early.

@@ -35,7 +35,7 @@ class Directory:
     def __init__(self, root: Path) -> None:
         self.root = root
         try:
-            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make(root)
             self._lock_fd = os.open(root / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise DirectoryDamaged(f"{root}: {error.strerror}.") from error
@@ -110,7 +110,19 @@ def _replace(path: Path, content: bytes) -> None:
     finally:
         os.close(fd)
     new.replace(path)
-    fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync(path.parent)
+
+
+def _make(directory: Path) -> None:
+    """The directory and those above it exist, durably."""
+    if not directory.is_dir():
+        _make(directory.parent)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        _sync(directory.parent)
+
+
+def _sync(directory: Path) -> None:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:

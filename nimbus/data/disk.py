@@ -132,7 +132,7 @@ class Disk:
         try:
             blocks.punch(fd, start, end)
         except OSError as error:
-            if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS):
+            if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, *_FULL):
                 raise
 
     def unlink(self, path: Path) -> None:

@@ -52,7 +52,7 @@ class Epochs:
         self._current: Epoch | None = None
         self.first = directory.epoch_next
         self.floor_at_start = directory.floor
-        self._is_swept = self.floor_at_start >= self.first
+        self.is_swept = self.floor_at_start >= self.first  # nothing is left to look at from before
 
     def take(self, weight: int) -> Epoch:
         """The epoch for a new file, held above the floor until `release`. Does not touch the disk."""
@@ -96,12 +96,12 @@ class Epochs:
 
     def settled(self) -> None:
         """The epochs from before this start were swept. Blocking."""
-        self._is_swept = True
+        self.is_swept = True
         self._advance()
 
     def close(self, is_settled: bool) -> None:
         """Keep the last floor: above everything, when `is_settled` says that no file's fate is open."""
-        if is_settled and self._is_swept:
+        if is_settled and self.is_swept:
             self._write_floor(self._next)
         else:
             self._advance()
@@ -123,7 +123,7 @@ class Epochs:
                     break
                 del self._live[epoch.number]
             floor = next(iter(self._live), self._next)
-        if self._is_swept and floor > self._directory.floor:
+        if self.is_swept and floor > self._directory.floor:
             self._write_floor(floor)
 
     def _write_floor(self, floor: int) -> None:

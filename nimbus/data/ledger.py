@@ -1,9 +1,12 @@
 """How many live frames each segment holds, so that a segment whose last frame is dropped is unlinked.
 
 Nothing of this is stored. Segments of this run are counted as frames come and go; an older one is counted by a walk
-over its headers the first time a frame of it is dropped. Dropping marks the frame's header and punches its whole
-pages out; what shares a page with a living neighbour comes back when the segment goes. There is no
-compaction yet.
+over its headers the first time a frame of it is dropped.
+
+Space comes back without moving anything. Dropping marks the frame's header and punches its whole pages out. Whenever
+a quarter of what a segment held has died, runs of dead frames are merged: the first header is made to cover
+the run, and once that is durable the pages of the whole run are punched out. What shares a page with a living
+neighbour stays until the neighbour goes: at worst a page for each run.
 
 Must always hold: a segment is unlinked only when a walk explained every byte of it and found nothing alive. Where
 a header does not check out and something other than zeros follows, the segment stays for ever: a frame that is
@@ -15,6 +18,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 from nimbus._native.blocks import FRAME_HEADER_SIZE_BYTES, decode_frame, frame_size, is_zero_tail, walk
@@ -26,12 +30,13 @@ from nimbus.data.location import FRAME, Location, seed_of
 class _Count:
     """What is known of one segment."""
 
-    __slots__ = ("is_open", "is_whole", "live")
+    __slots__ = ("is_open", "is_whole", "live", "merged_at")
 
     def __init__(self, live: int, is_open: bool, is_whole: bool) -> None:
         self.live = live
         self.is_open = is_open
         self.is_whole = is_whole
+        self.merged_at = live  # how many were alive when runs were last merged
 
 
 class Ledger:
@@ -42,6 +47,7 @@ class Ledger:
         self._lock = threading.Lock()  # the counts; never held over a system call
         self._dropping = threading.Lock()  # one thread marks frames, so that each is counted down once
         self._counts: dict[bytes, _Count] = {}
+        self._is_swept = False
 
     # --- segments of this run ---
 
@@ -63,6 +69,7 @@ class Ledger:
         with self._dropping:
             count = self._counts[file_id]
             count.is_open = False
+            count.merged_at = count.live
             self._unlink_if_empty(file_id, count, path)
 
     # --- any segment ---
@@ -98,6 +105,10 @@ class Ledger:
         finally:
             os.close(fd)
 
+    def settled(self) -> None:
+        """No `sweep` is running any more, so headers may be merged."""
+        self._is_swept = True
+
     def _drop_open(self, fd: int, location: Location, path: Path) -> bool:
         count = self._counted(fd, location.file_id)
         header = os.pread(fd, FRAME_HEADER_SIZE_BYTES, location.offset)
@@ -110,7 +121,22 @@ class Ledger:
             self._disk.punch(fd, payload, location.offset + frame_size(location.length))
             with self._lock:
                 count.live -= 1
-        return self._unlink_if_empty(location.file_id, count, path)
+        if self._unlink_if_empty(location.file_id, count, path):
+            return True
+        if self._is_swept and not count.is_open and count.is_whole and count.live <= count.merged_at * 3 // 4:
+            count.merged_at = count.live
+            self._merge(fd, location.file_id)
+        return False
+
+    def _merge(self, fd: int, file_id: bytes) -> None:
+        """Make one dead frame of each run of them, and give its pages back."""
+        runs = list(_runs_of_dead(frames_of(fd, file_id)))
+        for start, end in runs:
+            length = end - start - FRAME_HEADER_SIZE_BYTES
+            self._disk.append_frames(fd, seed_of(file_id), start, [(None, length, 0)])
+        self._disk.sync_file(fd)  # before the headers inside the runs go
+        for start, end in runs:
+            self._disk.punch(fd, start + FRAME_HEADER_SIZE_BYTES, end)
 
     def _counted(self, fd: int, file_id: bytes) -> _Count:
         count = self._counts.get(file_id)
@@ -140,6 +166,15 @@ def is_frame_dead(fd: int, location: Location) -> bool:
         os.pread(fd, FRAME_HEADER_SIZE_BYTES, location.offset), seed_of(location.file_id), location.offset
     )
     return found is not None and found[2]
+
+
+def _runs_of_dead(frames: Iterator[tuple[int, int, int, bool]]) -> Iterator[tuple[int, int]]:
+    """[start, end) of each stretch of two or more dead frames."""
+    for is_dead, run in groupby(frames, key=lambda frame: frame[3]):
+        members = list(run)
+        if is_dead and len(members) > 1:
+            last_offset, last_length, _, _ = members[-1]
+            yield members[0][0], last_offset + frame_size(last_length)
 
 
 def _count_frames(fd: int, file_id: bytes) -> _Count:

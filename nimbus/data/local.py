@@ -75,6 +75,8 @@ class LocalDataStore:
         self.disk = disk_type(self.health, reserve)
         self._epochs = Epochs(self._directory, self.disk, clock)
         self._ledger = Ledger(self.disk)
+        if self._epochs.is_swept:
+            self._ledger.settled()
         self.segments = Segments(
             self.disk, self.health, self._epochs, self._ledger, clock, options.segment_size_bytes_max
         )
@@ -171,6 +173,7 @@ class LocalDataStore:
     def settled(self) -> None:
         self.health.check_open()
         self._epochs.settled()
+        self._ledger.settled()
 
     def close(self) -> None:
         if self.health.is_closed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -252,6 +253,35 @@ async def test_a_dropped_frame_gives_its_pages_back_at_once(tmp_path: Path) -> N
     assert before - after >= 200_000 - 2 * 4096
     assert await load_bytes(store, kept, 0, 5000) == payload_of(5000)
     store.close()
+
+
+@pytest.mark.parametrize("is_reopened", [False, True])
+async def test_dead_neighbours_give_the_pages_between_them_back(tmp_path: Path, is_reopened: bool) -> None:
+    store, _ = open_faulty(tmp_path)
+    locations = [await finish_one(store, payload_of(4000, index)) for index in range(1000)]
+    store.sync()
+    if is_reopened:
+        store.close()
+        store, _ = open_faulty(tmp_path)
+    path = store.descriptor(locations[0]).path
+    within = [location for location in locations if store.descriptor(location).path == path]
+    before = os.stat(path).st_blocks * 512
+    chance = random.Random(5)
+    dropped = set(chance.sample(within, len(within) * 9 // 10))
+    for location in dropped:
+        store.drop(location)
+    after = os.stat(path).st_blocks * 512
+    assert after < before * 0.35, "a tenth is alive, with at worst a page more for each run"
+    for location in chance.sample(sorted(dropped), 50):
+        store.drop(location)
+    store.close()
+    store, _ = open_faulty(tmp_path)
+    for index, location in enumerate(locations):
+        if location not in dropped:
+            assert await load_bytes(store, location, 0, 4000) == payload_of(4000, index)
+            store.drop(location)
+    store.close()
+    assert files_of(store) == []
 
 
 async def test_a_damaged_header_does_not_cost_the_payload(tmp_path: Path) -> None:
