@@ -82,6 +82,21 @@ async def abandon(store: LocalDataStore, disk: LoopDisk) -> None:
     disk.mount()
 
 
+async def churn(store: LocalDataStore, chance: random.Random) -> dict[bytes, bytes]:
+    """Fill segments and drop most of it again, so that runs of dead frames are merged; what is left."""
+    kept = {}
+    for index in range(300):
+        payload = payload_of(5000, index)
+        writer = store.writer(None)
+        await writer.write(payload)
+        kept[await writer.finish()] = payload
+    store.sync()
+    for location in chance.sample(sorted(kept), 240):
+        store.drop(location)
+        del kept[location]
+    return kept
+
+
 @pytest.mark.parametrize("seed", range(4))
 async def test_a_power_cut_takes_nothing_that_was_synced(disk: LoopDisk, seed: int) -> None:
     chance = random.Random(seed)
@@ -95,6 +110,7 @@ async def test_a_power_cut_takes_nothing_that_was_synced(disk: LoopDisk, seed: i
             if chance.random() < 0.3:
                 store.drop(dropped := chance.choice(list(kept)))
                 del kept[dropped]
+        kept |= await churn(store, chance)
         await write_group(store, chance)  # nobody syncs these
         stream = store.writer(None)
         await stream.write(payload_of(600_000))
