@@ -236,6 +236,7 @@ def wire_text(model: Model, name: str) -> str:
         "needs_headers": tuple(h.lower() for h in required_at(source, "header") if h == "x-amz-copy-source"),
         "input_root": payload_root(model, source),
         "output_root": overrides.REPLY_ROOTS.get(name) or payload_root(model, result),
+        "has_document": "payload" in source and not has_stream(source),
         "body_required": source.get("payload", "") in source.get("required", ()),
         "checksum_required": operation.get("httpChecksum", {}).get("requestChecksumRequired", False),
         "streams_in": has_stream(source),

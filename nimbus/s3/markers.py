@@ -84,6 +84,7 @@ class Wire(msgspec.Struct, frozen=True, eq=False):
     needs_headers: tuple[str, ...] = ()  # headers without which it is another operation
     input_root: str = ""  # root element of the request document, "" when there is none
     output_root: str = ""  # root element of the reply document, "" when there is none
+    has_document: bool = False  # the request body is a document or a text, read whole before decoding
     body_required: bool = False
     checksum_required: bool = False  # a Content-MD5 or x-amz-checksum-* must come with the body
     streams_in: bool = False  # the request body is the object's bytes
