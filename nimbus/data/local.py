@@ -1,19 +1,17 @@
 """The local data engine: segments for small objects, a file for each large one, all of it checked on every read.
 
-This file joins the parts: `segments` and `ledger` (small objects), `blobs` (large ones), `descriptors` (reading),
-`epochs` and `directory` (what a crash may leave), `disk` (every change, and the memory of failures). Streams
-are written by a bounded pool of threads; the event loop itself only looks into the page cache.
+This file joins the parts: `streams` (writing), `segments` and `ledger` (small objects), `blobs` (large ones),
+`descriptors` (reading), `epochs` and `directory` (what a crash may leave), `disk` (every change, and the memory of
+failures). Streams are written by a bounded pool of threads; the event loop itself only looks into the page cache.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import resource
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, Final, ParamSpec, TypeVar
+from typing import Annotated, Final
 
 import msgspec
 
@@ -28,9 +26,9 @@ from nimbus._native.blocks import (
 from nimbus.base.clock import Clock, SystemClock
 from nimbus.base.errors import ConfigInvalid, DataDamaged, EngineError, Missing, NimbusError
 from nimbus.base.ids import ID_SIZE_BYTES
-from nimbus.base.limits import MIB, READ_SIZE_BYTES, SEGMENT_OBJECT_SIZE_BYTES_MAX
+from nimbus.base.limits import MIB, READ_SIZE_BYTES
 from nimbus.data.api import Capabilities, DataStore, Descriptor, Writer
-from nimbus.data.blobs import BLOB_SUFFIX, BlobFile, leftover
+from nimbus.data.blobs import BLOB_SUFFIX, leftover
 from nimbus.data.descriptors import Descriptors
 from nimbus.data.directory import Directory
 from nimbus.data.disk import Disk, Health, reserve_default_bytes
@@ -38,9 +36,7 @@ from nimbus.data.epochs import Epochs
 from nimbus.data.ledger import Ledger, is_frame_dead
 from nimbus.data.location import BLOB, FRAME, Location, unpack
 from nimbus.data.segments import SEGMENT_SUFFIX, Segments
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from nimbus.data.streams import IoThreads, Streams
 
 READ_AHEAD_SIZE_BYTES: Final = 4 * MIB  # asked for once a sequential reader had to wait for the disk
 _SUFFIXES: Final = {FRAME: SEGMENT_SUFFIX, BLOB: BLOB_SUFFIX}
@@ -77,39 +73,24 @@ class LocalDataStore:
         self._ledger = Ledger(self.disk)
         if self._epochs.is_swept:
             self._ledger.settled()
-        self.segments = Segments(
+        self._segments = Segments(
             self.disk, self.health, self._epochs, self._ledger, clock, options.segment_size_bytes_max
         )
         self._descriptors = Descriptors(min(options.descriptors_max, _descriptors_possible()))
-        self._io = ThreadPoolExecutor(options.io_threads, thread_name_prefix="nimbus-data")
-        self._streams: set[BlobFile] = set()
+        self._threads = IoThreads(options.io_threads, self.health)
+        self._streams = Streams(self.disk, self.health, self._epochs, self._segments, self._threads, self.drop)
 
     # --- writing ---
 
     def writer(self, size_hint: int | None) -> Writer:
         self.health.check_writable()
         self.disk.check_space(self._directory.root, size_hint or 0)
-        return _LocalWriter(self)
+        return self._streams.begin()
 
     def sync(self) -> None:
         self.health.check_writable()
-        self.segments.sync()
+        self._segments.sync()
         self._epochs.sync()
-
-    def new_blob(self) -> BlobFile:
-        """A file for a stream that has proved large."""
-        blob = BlobFile(self.disk, self._epochs)
-        self._streams.add(blob)
-        return blob
-
-    def end_blob(self, blob: BlobFile) -> None:
-        """The stream of `new_blob` has ended one way or the other."""
-        self._streams.discard(blob)
-
-    def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[R]:
-        """Run a blocking call on one of the engine's threads."""
-        self.health.check_open()
-        return asyncio.wrap_future(self._io.submit(call, *args, **kwargs))
 
     # --- reading ---
 
@@ -117,7 +98,7 @@ class LocalDataStore:
         assert end - start <= READ_SIZE_BYTES, f"[{start}, {end}) is too much for read_now"
         self.health.check_open()
         where = unpack(location)
-        queued = self.segments.peek(where)
+        queued = self._segments.peek(where)
         if queued is not None:
             return queued[start:end]
         file = self._file(where, False)
@@ -126,17 +107,17 @@ class LocalDataStore:
     async def read(self, location: bytes, start: int, end: int) -> AsyncIterator[bytes]:
         self.health.check_open()
         where = unpack(location)
-        queued = self.segments.peek(where)
+        queued = self._segments.peek(where)
         if queued is not None:
             yield queued[start:end]
             return
-        file = self._file(where, False) or await self.run(self._file, where, True)
+        file = self._file(where, False) or await self._threads.run(self._file, where, True)
         assert file is not None, "a file opened with wait is open"
         while start < end:
             stop = min(end, (start // READ_SIZE_BYTES + 1) * READ_SIZE_BYTES)  # whole blocks: none is read twice
             chunk = self._fetch(file, where, start, stop, False)
             if chunk is None:
-                chunk = await self.run(self._fetch_ahead, file, where, start, stop, end)
+                chunk = await self._threads.run(self._fetch_ahead, file, where, start, stop, end)
             yield chunk
             start = stop
 
@@ -155,7 +136,7 @@ class LocalDataStore:
         where = unpack(location)
         path = self._path(where)
         if where.kind == FRAME:
-            if self.segments.drop(where) or not self._ledger.drop(where, path):
+            if self._segments.drop(where) or not self._ledger.drop(where, path):
                 return
         else:
             self.disk.unlink(path)
@@ -179,21 +160,12 @@ class LocalDataStore:
         if self.health.is_closed:
             return
         self.health.close()
-        self._io.shutdown(wait=True)
-        is_settled = self._discard_streams() and self.segments.is_empty and not self.health.has_failed
-        self.segments.close()
+        self._threads.close()
+        is_settled = self._streams.discard_all() and self._segments.is_empty and not self.health.has_failed
+        self._segments.close()
         self._descriptors.clear()
         self._epochs.close(is_settled)
         self._directory.unlock()
-
-    def _discard_streams(self) -> bool:
-        """Remove what was never finished; whether nothing of it is left."""
-        try:
-            for stream in list(self._streams):
-                stream.discard()
-        except NimbusError:
-            return False  # the next start finds the rest
-        return True
 
     # --- parts ---
 
@@ -240,72 +212,6 @@ class LocalDataStore:
 
     def _path(self, where: Location) -> Path:
         return self._directory.epoch_path(where.epoch) / (where.file_id.hex() + _SUFFIXES[where.kind])
-
-
-class _LocalWriter:
-    """Holds what may still become a frame; once it is too large for one, passes it on to a blob in batches.
-
-    While one batch is being written the next one is collected, so at most two are in memory.
-    """
-
-    def __init__(self, store: LocalDataStore) -> None:
-        self._store = store
-        self._chunks: list[bytes] = []
-        self._held_bytes = 0
-        self._blob: BlobFile | None = None
-        self._running: asyncio.Future[None] | None = None
-        self._frame: Location | None = None  # appended, while `finish` has not returned it
-
-    async def write(self, chunk: bytes) -> None:
-        self._store.health.check_writable()
-        self._chunks.append(chunk)
-        self._held_bytes += len(chunk)
-        if self._held_bytes > SEGMENT_OBJECT_SIZE_BYTES_MAX:
-            await self._pass_on()
-
-    async def finish(self) -> bytes:
-        self._store.health.check_writable()
-        location = await (self._finish_frame() if self._blob is None else self._finish_blob(self._blob))
-        self._blob = self._frame = None
-        return location.pack()
-
-    async def abort(self) -> None:
-        self._chunks.clear()
-        blob, frame, self._blob, self._frame = self._blob, self._frame, None, None
-        if self._running is not None:
-            await asyncio.wait([self._running])
-            self._running.cancelled() or self._running.exception()  # looked at: the caller knows, or does not care
-        if self._store.health.is_closed:
-            return  # closing the store discards its streams
-        if blob is not None:
-            await asyncio.shield(self._store.run(blob.discard))
-            self._store.end_blob(blob)
-        if frame is not None:
-            await asyncio.shield(self._store.run(self._store.drop, frame.pack()))
-
-    async def _pass_on(self) -> None:
-        chunks, self._chunks, self._held_bytes = self._chunks, [], 0
-        if self._blob is None:
-            self._blob = self._store.new_blob()
-        if self._running is not None:
-            await self._running
-        self._running = self._store.run(self._blob.append, chunks)
-
-    async def _finish_frame(self) -> Location:
-        payload = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        self._frame = self._store.segments.append(payload)
-        if self._store.segments.is_full:
-            await self._store.run(self._store.segments.flush)
-        return self._frame
-
-    async def _finish_blob(self, blob: BlobFile) -> Location:
-        if self._chunks:
-            await self._pass_on()
-        if self._running is not None:
-            await self._running
-        location = await self._store.run(blob.finish)
-        self._store.end_blob(blob)
-        return location
 
 
 def open_local(options: Mapping[str, object], data_dir: Path) -> DataStore:

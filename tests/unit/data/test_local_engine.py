@@ -205,6 +205,22 @@ async def test_a_cancelled_upload_leaves_no_file(tmp_path: Path) -> None:
     store.close()
 
 
+async def test_a_write_that_was_cancelled_leaves_no_gap(tmp_path: Path) -> None:
+    store, _ = open_faulty(tmp_path)
+    writer = store.writer(None)
+    payloads = [payload_of(MIB, index) for index in range(3)]
+    await writer.write(payloads[0])
+    for payload in payloads[1:]:
+        task = asyncio.create_task(writer.write(payload))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+    location = await writer.finish()
+    store.sync()
+    assert await load_bytes(store, location, 0, 3 * MIB) == b"".join(payloads)
+    store.close()
+
+
 async def test_closing_discards_streams_in_flight(tmp_path: Path) -> None:
     store, _ = open_faulty(tmp_path)
     writer = store.writer(None)
