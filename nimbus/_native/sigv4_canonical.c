@@ -3,7 +3,7 @@
  * Must always hold: every write is checked against its room; nothing that a request holds can put a line break
  * into the canonical request, so that its lines mean what they say; signatures are compared in constant time.
  */
-#define OPENSSL_SUPPRESS_DEPRECATED /* on input this short the EVP calls cost more than the hashing */
+#define OPENSSL_SUPPRESS_DEPRECATED /* on input this short EVP, also behind SHA256(), costs more than the hashing */
 #include "sigv4.h"
 
 #include <openssl/crypto.h>
@@ -32,27 +32,29 @@ static int put_line(writer *out, nb_span text) {
     return put(out, text.ptr, text.len) && put(out, "\n", 1);
 }
 
-static int has_controls(nb_span text) {
-    for (size_t i = 0; i < text.len; i++)
-        if ((unsigned char)text.ptr[i] <= ' ' || text.ptr[i] == 127)
-            return 1;
-    return 0;
-}
-
-static int is_unreserved(unsigned char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-           c == '_' || c == '~';
-}
+/* The bytes that S3 leaves as they are: 1 for RFC 3986's unreserved ones, 2 for the slash of a path. */
+static const uint8_t KEPT[256] = {
+    ['-'] = 1, ['.'] = 1, ['_'] = 1, ['~'] = 1, ['/'] = 2,  ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
+};
 
 /* Decode what the client escaped and escape it again S3's way: whatever spelling came, one comes out. */
 static nb_sigv4_status put_encoded(writer *out, nb_span raw, int is_path, nb_sigv4_status malformed) {
     static const char HEX[] = "0123456789ABCDEF";
+    const uint8_t kept_max = is_path ? 2 : 1;
     while (raw.len) {
+        size_t run = 0;
+        while (run < raw.len && (uint8_t)(KEPT[(unsigned char)raw.ptr[run]] - 1) < kept_max)
+            run++;
+        if (!put(out, raw.ptr, run))
+            return NB_SIGV4_HEAD_TOO_LARGE;
+        raw = slice(raw, run, raw.len);
+        if (raw.len == 0)
+            break;
         int value = next_decoded(&raw, !is_path);
         if (value < 0)
             return malformed;
         char escaped[3] = {'%', HEX[value >> 4], HEX[value & 15]}, plain = (char)value;
-        int keep = is_unreserved((unsigned char)value) || (is_path && value == '/');
+        int keep = (uint8_t)(KEPT[value] - 1) < kept_max;
         if (!put(out, keep ? &plain : escaped, keep ? 1 : 3))
             return NB_SIGV4_HEAD_TOO_LARGE;
     }
@@ -182,6 +184,8 @@ static nb_sigv4_status build(
     const nb_sigv4_request *request, nb_sigv4_claim *claim, nb_sigv4_scratch *scratch, int as_sent, int *differs,
     nb_span *canonical) {
     writer out = {scratch->canonical, scratch->canonical + sizeof scratch->canonical};
+    if (request->header_count > NB_SIGV4_HEADERS_MAX) /* nb_sigv4_read has said so too */
+        return NB_SIGV4_HEAD_TOO_LARGE;
     if (has_controls(request->method))
         return NB_SIGV4_HEAD_MALFORMED;
     if (!put_line(&out, request->method))
@@ -222,11 +226,18 @@ static void to_hex(const uint8_t *bytes, size_t size, char *out) {
     }
 }
 
+static void sha256(nb_span text, uint8_t out[SHA256_DIGEST_LENGTH]) {
+    SHA256_CTX context;
+    SHA256_Init(&context);
+    SHA256_Update(&context, text.ptr, text.len);
+    SHA256_Final(out, &context);
+}
+
 static void hmac(const uint8_t *key, size_t key_size, nb_span text, uint8_t out[SHA256_DIGEST_LENGTH]) {
     uint8_t inner[SHA256_CBLOCK] = {0}, outer[SHA256_CBLOCK];
     SHA256_CTX context;
     if (key_size > sizeof inner)
-        SHA256(key, key_size, inner);
+        sha256((nb_span){(const char *)key, key_size}, inner);
     else if (key_size)
         memcpy(inner, key, key_size);
     for (size_t i = 0; i < sizeof inner; i++) {
@@ -272,7 +283,7 @@ size_t nb_sigv4_string_to_sign(const nb_sigv4_claim *claim, nb_span canonical, c
     uint8_t digest[SHA256_DIGEST_LENGTH];
     char hash[2 * SHA256_DIGEST_LENGTH];
     writer text = {out, out + NB_SIGV4_STRING_SIZE_MAX};
-    SHA256((const uint8_t *)canonical.ptr, canonical.len, digest);
+    sha256(canonical, digest);
     to_hex(digest, sizeof digest, hash);
     /* Time and scope have bounds of their own, so this always fits. */
     put_line(&text, ALGORITHM);

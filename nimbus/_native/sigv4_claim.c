@@ -237,7 +237,8 @@ static nb_sigv4_status split_credential(nb_sigv4_claim *claim) {
     }
     claim->access_key = rest;
     claim->scope = slice(claim->credential, rest.len + 1, claim->credential.len);
-    if (rest.len == 0 || rest.len > NB_SIGV4_ACCESS_KEY_SIZE_MAX || claim->scope.len > NB_SIGV4_SCOPE_SIZE_MAX)
+    if (rest.len == 0 || rest.len > NB_SIGV4_ACCESS_KEY_SIZE_MAX || claim->scope.len > NB_SIGV4_SCOPE_SIZE_MAX ||
+        has_controls(claim->credential))
         return NB_SIGV4_CREDENTIAL_MALFORMED;
     return NB_SIGV4_OK;
 }

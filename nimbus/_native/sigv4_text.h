@@ -50,6 +50,14 @@ static inline nb_span trim(nb_span span) {
     return span;
 }
 
+/* Whether a blank, a line break or another control byte is in the text. */
+static inline int has_controls(nb_span text) {
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.ptr[i] <= ' ' || text.ptr[i] == 127)
+            return 1;
+    return 0;
+}
+
 static inline int hex_digit(unsigned char c) {
     if (c >= '0' && c <= '9')
         return c - '0';

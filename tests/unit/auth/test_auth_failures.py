@@ -160,6 +160,10 @@ TABLE: dict[str, tuple[Head, str]] = {
     "presigned without algorithm": (edited(sign_query(), b"X-Amz-Algorithm=AWS4-HMAC-SHA256&", b""), PARAMETERS),
     "presigned with another algorithm": (sign_query(algorithm="AWS4-ECDSA-P256-SHA256"), PARAMETERS),
     "presigned without credential": (edited(sign_query(), b"X-Amz-Credential", b"X-Amz-Other"), PARAMETERS),
+    "presigned with a line break in its region": (
+        sign_query(scope="20130524/us-east-1\n/s3/aws4_request"),
+        PARAMETERS,
+    ),
     "presigned without date": (edited(sign_query(), b"X-Amz-Date", b"X-Amz-Other"), PARAMETERS),
     "presigned with a bad date": (sign_query(timestamp="20130524"), PARAMETERS),
     "presigned without signed headers": (edited(sign_query(), b"X-Amz-SignedHeaders", b"X-Amz-Other"), PARAMETERS),
