@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterator
 from glob import glob
@@ -14,6 +13,7 @@ from nimbus.base.errors import SpaceExhausted
 from nimbus.base.limits import MIB
 from nimbus.data.local import LocalDataStore, LocalOptions
 from nimbus.testing.data import load_bytes, payload_of
+from tests.faults.mounts import loop_disk
 
 pytestmark = pytest.mark.serial
 
@@ -22,17 +22,13 @@ DISK_SIZE = 24 * MIB
 
 @pytest.fixture(params=["tmpfs", "ext4"])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    if request.param == "ext4":
+        with loop_disk(tmp_path, DISK_SIZE) as disk:
+            yield disk.root / "data"
+        return
     mount_point = tmp_path / "mnt"
     mount_point.mkdir()
-    if request.param == "tmpfs":
-        command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE}", "none", str(mount_point)]
-    else:
-        image = tmp_path / "image"
-        image.touch()
-        os.truncate(image, DISK_SIZE)
-        subprocess.run(["mkfs.ext4", "-q", "-F", str(image)], check=True)
-        command = ["mount", "-o", "loop", str(image), str(mount_point)]
-    subprocess.run(command, check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE}", "none", str(mount_point)], check=True)
     yield mount_point / "data"
     subprocess.run(["umount", str(mount_point)], check=True)
 

@@ -8,59 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import os
 import random
-import struct
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from nimbus.base.errors import NimbusError
+from nimbus.base.limits import MIB
 from nimbus.data.disk import Disk
 from nimbus.data.local import LocalDataStore, LocalOptions
 from nimbus.testing.data import load_bytes, payload_of
+from tests.faults.mounts import LoopDisk, loop_disk
 
 pytestmark = pytest.mark.serial
 
-SHUTDOWN = 0x8004587D
-WITHOUT_LOG_FLUSH = struct.pack("I", 2)
 OPTIONS = LocalOptions(reserve_bytes=0, segment_size_bytes_max=1 << 20)
-
-
-class LoopDisk:
-    """An ext4 in a file, mounted by a loop device."""
-
-    def __init__(self, tmp_path: Path) -> None:
-        self._image = tmp_path / "image"
-        self.root = tmp_path / "mnt"
-        self.root.mkdir()
-        with self._image.open("wb") as image:
-            image.truncate(96 << 20)
-        subprocess.run(["mkfs.ext4", "-q", "-F", str(self._image)], check=True)
-
-    def mount(self) -> None:
-        subprocess.run(["mount", "-o", "loop", str(self._image), str(self.root)], check=True)
-
-    def unmount(self) -> None:
-        subprocess.run(["umount", str(self.root)], check=True)
-
-    def cut_power(self) -> None:
-        fd = os.open(self.root, os.O_RDONLY)
-        fcntl.ioctl(fd, SHUTDOWN, WITHOUT_LOG_FLUSH)
-        os.close(fd)
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[LoopDisk]:
-    disk = LoopDisk(tmp_path)
-    disk.mount()
-    try:
+    with loop_disk(tmp_path, 96 * MIB) as disk:
         yield disk
-    finally:
-        disk.unmount()
 
 
 async def write_group(store: LocalDataStore, chance: random.Random) -> dict[bytes, bytes]:
