@@ -14,7 +14,7 @@ import msgspec
 from nimbus.s3.api import Handler
 from nimbus.s3.markers import Wire
 from nimbus.s3.model import WIRES
-from nimbus.s3.operations import buckets, copying, deleting, listing, multipart, objects
+from nimbus.s3.operations import buckets, copying, deleting, listing, multipart, objects, unconfigured
 
 
 class Operation(msgspec.Struct, frozen=True):
@@ -32,11 +32,13 @@ OPERATIONS: Final = (
     Operation("DeleteBucket", buckets.delete_bucket, "s3:DeleteBucket"),
     Operation("HeadBucket", buckets.head_bucket, "s3:ListBucket"),
     Operation("GetBucketLocation", buckets.get_bucket_location, "s3:GetBucketLocation"),
+    Operation("GetBucketVersioning", unconfigured.get_bucket_versioning, "s3:GetBucketVersioning"),
     Operation("ListObjects", listing.list_objects, "s3:ListBucket"),
     Operation("ListObjectsV2", listing.list_objects_v2, "s3:ListBucket"),
     Operation("GetObject", objects.get_object, "s3:GetObject"),
     Operation("HeadObject", objects.head_object, "s3:GetObject"),
     Operation("GetObjectAttributes", objects.get_object_attributes, "s3:GetObjectAttributes"),
+    Operation("GetObjectTagging", unconfigured.get_object_tagging, "s3:GetObjectTagging"),
     Operation("PutObject", objects.put_object, "s3:PutObject"),
     Operation("CopyObject", copying.copy_object, "s3:PutObject"),
     Operation("DeleteObject", deleting.delete_object, "s3:DeleteObject"),

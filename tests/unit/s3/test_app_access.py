@@ -16,13 +16,13 @@ from tests.unit.s3.front import Front, open_front
 
 # The operations of the model that have no line in the table, and why.
 _REASONS: dict[str, str] = {
-    "ListObjectVersions GetBucketVersioning PutBucketVersioning": "objects have no versions yet",
+    "ListObjectVersions PutBucketVersioning": "objects have no versions yet",
     "GetBucketPolicy PutBucketPolicy DeleteBucketPolicy GetBucketPolicyStatus GetPublicAccessBlock "
     "PutPublicAccessBlock DeletePublicAccessBlock": "a bucket's owner alone has access; there are no policies yet",
     "GetBucketAcl PutBucketAcl GetObjectAcl PutObjectAcl GetBucketOwnershipControls PutBucketOwnershipControls "
     "DeleteBucketOwnershipControls": "there are no access lists yet",
     "GetBucketCors PutBucketCors DeleteBucketCors": "browsers of other origins are not served yet",
-    "GetBucketTagging PutBucketTagging DeleteBucketTagging GetObjectTagging PutObjectTagging "
+    "GetBucketTagging PutBucketTagging DeleteBucketTagging PutObjectTagging "
     "DeleteObjectTagging": "tags follow with the policies that use them",
     "GetBucketLifecycleConfiguration PutBucketLifecycleConfiguration DeleteBucketLifecycle": "nothing expires yet",
     "GetBucketReplication PutBucketReplication DeleteBucketReplication": "replication is the cluster's",
