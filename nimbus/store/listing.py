@@ -16,9 +16,10 @@ from nimbus.meta.api import OrderedMap
 from nimbus.store.api import Listing, UploadListing
 from nimbus.store.records import Object, Upload, UploadedPart, unpack
 
-# How many rows one seek fetches: few where most would be skipped, many where most are shown.
-SEEK_ROWS_MIN: Final = 16
+# How many rows one seek fetches: few where most of them are skipped, many where most are shown.
+SEEK_ROWS_MIN: Final = 4
 SEEK_ROWS_MAX: Final = 1024
+SEEK_COST_ROWS: Final = 8  # a seek of its own costs about as much as fetching so many rows
 
 Row = tuple[bytes, bytes]
 
@@ -125,7 +126,7 @@ def scan_grouped(
         if len(rows) < fetch:
             return
         start = max(start, keys.after(rows[-1][0]))
-        fetch = min(fetch * 2, SEEK_ROWS_MAX) if shown * 2 > len(rows) else max(fetch // 2, SEEK_ROWS_MIN)
+        fetch = min(fetch * 2, SEEK_ROWS_MAX) if shown * SEEK_COST_ROWS >= len(rows) else SEEK_ROWS_MIN
 
 
 def _grouping(prefix: bytes, delimiter: bytes) -> GroupOf:
