@@ -16,6 +16,7 @@ from typing import Final
 from nimbus._native.sigv4 import derive_signing_key
 from nimbus.auth.api import User
 
+SECRET_SIZE_BYTES_MAX: Final = 1024  # what the C core derives from
 SIGNING_KEYS_PER_USER_MAX: Final = 16  # a day's key for a region, two days around midnight, a few regions
 
 
@@ -25,6 +26,7 @@ class Secret:
     __slots__ = ("_text",)
 
     def __init__(self, text: str) -> None:
+        assert len(text.encode()) <= SECRET_SIZE_BYTES_MAX, "the secret is too long"
         self._text = text
 
     def reveal(self) -> str:

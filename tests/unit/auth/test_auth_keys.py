@@ -6,7 +6,7 @@ import pytest
 
 from nimbus.auth.api import AuthFailure, User
 from nimbus.auth.dates import error_text, parse_date, timestamp_text
-from nimbus.auth.keys import SIGNING_KEYS_PER_USER_MAX, KeyRing, Secret
+from nimbus.auth.keys import SECRET_SIZE_BYTES_MAX, SIGNING_KEYS_PER_USER_MAX, KeyRing, Secret
 from nimbus.auth.verifier import HeadVerifier
 from tests.unit.auth.sigv4_oracle import ACCESS_KEY, NOW_MS, SCOPE, SECRET, USER, sign_header, signing_key
 
@@ -19,6 +19,13 @@ def test_a_secret_does_not_show() -> None:
     secret = Secret("hush")
     assert "hush" not in f"{secret!r} {secret} {[secret]}"
     assert secret.reveal() == "hush"
+
+
+def test_a_secret_fits_the_core_that_derives_from_it() -> None:
+    keys = ring("s" * SECRET_SIZE_BYTES_MAX)
+    assert HeadVerifier(keys).verify(sign_header(secret="s" * 1024), virtual_bucket="", now_ms=NOW_MS).user == USER
+    with pytest.raises(AssertionError, match="too long"):
+        Secret("s" * (SECRET_SIZE_BYTES_MAX + 1))
 
 
 def test_a_signing_key_is_kept_once_it_has_verified_something() -> None:
