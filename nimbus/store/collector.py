@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import takewhile
 from typing import Final
 
 from nimbus.base.clock import Clock
@@ -166,7 +167,7 @@ class Collector:
         """Free the next rows that are old enough; whether there may be more."""
         page = await self._rows.scan(self._cursor, keys.after_prefix(keys.GARBAGE), BATCH_ROWS_MAX)
         now_ms = self._clock.now_ms()
-        due = [row for row in page if _age_left_ms(row[0], now_ms, grace_ms) <= 0]
+        due = list(takewhile(lambda row: _age_left_ms(row[0], now_ms, grace_ms) <= 0, page))
         if due:
             await self._free({row: unpack(Garbage, value) for row, value in due})
             self._cursor = keys.after(due[-1][0])
