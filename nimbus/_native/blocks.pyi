@@ -1,6 +1,6 @@
 """Verified reads, appended frames and block hashes for the data room; the formats are explained in frame.h."""
 
-from typing import Final
+from typing import Final, Self, final
 
 BLOCK_SIZE_BYTES: Final[int]
 FRAME_HEADER_SIZE_BYTES: Final[int]
@@ -16,17 +16,19 @@ class ChecksumMismatch(Exception):
 class ShortFile(Exception):
     """The file ends before the bytes asked for."""
 
+@final
 class OpenFile:
     """A file open for reading, closed when the last reference goes: a reader's own reference keeps it open.
 
     `table` holds the block hashes of a blob, 8 bytes each; empty for a segment.
     """
 
-    def __init__(self, fd: int, table: bytes = b"") -> None: ...
+    def __new__(cls, fd: int, table: bytes = b"") -> Self: ...
     @property
     def fd(self) -> int: ...
     table: bytes
 
+@final
 class BlockHasher:
     """One XXH3-64 for each block of a stream, in one pass and without holding the stream."""
 

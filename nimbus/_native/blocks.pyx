@@ -5,6 +5,7 @@ The GIL is released for everything that may wait for a disk and for whatever is 
 that, giving the GIL away and fetching it back costs more than the work.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_SetFromErrno
 from libc.stdint cimport uint32_t, uint64_t
@@ -33,6 +34,7 @@ class ShortFile(Exception):
     """The file ends before the bytes asked for."""
 
 
+@cython.final
 cdef class OpenFile:
     """A file open for reading, closed when the last reference goes: a reader's own reference keeps it open."""
 
@@ -206,6 +208,7 @@ def decode_footer(bytes footer not None):
     return decoded.data_length, decoded.table_hash
 
 
+@cython.final
 cdef class BlockHasher:
     """One XXH3-64 for each block of a stream, in one pass and without holding the stream."""
 
