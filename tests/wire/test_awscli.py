@@ -123,5 +123,5 @@ def test_s3api_pages_through_a_listing(aws: Aws, tmp_path: Path) -> None:
 
 
 def test_errors_read_as_s3s_own(aws: Aws) -> None:
-    aws("s3api", "head-bucket", "--bucket", "awscli-absent", status=254)
-    aws("s3", "ls", "s3://awscli-absent", status=254)
+    aws("s3api", "head-bucket", "--bucket", "awscli-absent", status=255)
+    aws("s3", "ls", "s3://awscli-absent", status=255)

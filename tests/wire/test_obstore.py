@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import obstore
 import pytest
-from obstore.exceptions import AlreadyExistsError, NotFoundError
+from obstore.exceptions import AlreadyExistsError
 from obstore.store import S3Store
 
 
@@ -34,7 +34,7 @@ def test_put_get_ranges_list_copy_rename_delete(store: S3Store) -> None:
     listed = [meta["path"] for page in obstore.list(store, "dir") for meta in page]
     assert sorted(listed) == ["dir/a", "dir/c"]
     obstore.delete(store, ["dir/a", "dir/c"])
-    with pytest.raises(NotFoundError):
+    with pytest.raises(FileNotFoundError):
         obstore.get(store, "dir/a")
 
 
