@@ -12,6 +12,7 @@ because a failed fsync leaves unknown what is on the disk; memory, log and descr
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -58,6 +59,8 @@ LOG_SIZE_BYTES_MAX: Final = 64 * MIB  # replayed on opening after a crash: a qua
 OPEN_FILES_MAX: Final = 512  # tables of 64 MiB: enough for a hundred million objects
 BACKGROUND_JOBS: Final = 2  # flushes and compactions beside the threads that serve
 BLOOM_BITS_PER_KEY: Final = 10  # one absent key in a hundred is looked for on disk
+
+_logger = logging.getLogger(__name__)
 
 # What RocksDB says, when it is opened and afterwards; the first text found counts.
 _OPENING_ERRORS: Final = (
@@ -138,7 +141,10 @@ class RocksMap:
             if self._closed:
                 return
             self._closed = True
-            self._database.close()
+            try:
+                self._database.close()
+            except Exception as error:  # its last flush failed; whatever was synced is in the log
+                _logger.warning("The metadata was closed uncleanly: %s", error)
 
     def _scan(self, start: bytes, end: bytes, limit: int, reverse: bool) -> list[tuple[bytes, bytes]]:
         """Row by row: rocksdict's own `items` takes a damaged block for the end of the range.
