@@ -9,13 +9,19 @@ fail() {
     exit 1
 }
 
-# step TEXT COMMAND...: run a command, with a line before and its duration after
+# step TEXT COMMAND...: run a command, with a line before and its duration after. A command that fails ends the
+# script, and the last line says in which step. (`command || fail` would switch off `set -e` inside functions.)
+STEP=""
+set -E
+trap '[ -z "$STEP" ] || echo "ci: failed in: ${STEP}" >&2' ERR
 step() {
-    local text="$1" began=$SECONDS
+    local began=$SECONDS
+    STEP="$1"
     shift
-    echo "── ${text}" >&2
-    "$@" || fail "${text}: failed"
-    echo "   ${text}: $((SECONDS - began)) s" >&2
+    echo "── ${STEP}" >&2
+    "$@"
+    echo "   ${STEP}: $((SECONDS - began)) s" >&2
+    STEP=""
 }
 
 as_root() {

@@ -27,7 +27,7 @@ from nimbus.base.errors import ConfigInvalid
 PREFIX = "NIMBUS_"
 SEPARATOR = "__"
 # Variables that are not keys of the file: read by the command line, the tests or the build.
-OTHER_VARIABLES = frozenset({"NIMBUS_CONFIG", "NIMBUS_DEBUG", "NIMBUS_SANITIZE", "NIMBUS_TEST_SCALE"})
+OTHER_VARIABLES = frozenset({"NIMBUS_CONFIG", "NIMBUS_DEBUG", "NIMBUS_FUZZ_S", "NIMBUS_SANITIZE", "NIMBUS_TEST_SCALE"})
 ACCESS_KEY_VARIABLE = "NIMBUS_ACCESS_KEY"
 SECRET_KEY_VARIABLE = "NIMBUS_SECRET_KEY"  # noqa: S105
 
