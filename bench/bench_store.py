@@ -66,9 +66,8 @@ async def measure(store: Store, seconds: float) -> None:
     await write_for(store, 0.5, 64, 1_000_000)
     alone, _ = await write_for(store, seconds, 1, 1_000_000)
     many, cpu = await write_for(store, seconds, 256, 1_000_000)
-    print(
-        f"durable 4 KiB writes: 1 writer {alone:.0f}/s, 256 writers {many:.0f}/s = {many / alone:.1f} times, {cpu:.0f} us CPU each"
-    )
+    print(f"durable 4 KiB writes: 1 writer {alone:.0f}/s, 256 writers {many:.0f}/s, which is {many / alone:.1f} times;")
+    print(f"    with 256 writers {cpu:.0f} us CPU each")
     again, cpu = await write_for(store, seconds, 256, 4)
     print(f"overwriting, 256 writers: {again:.0f}/s, {cpu:.0f} us CPU each with the collector's share")
     begun = time.perf_counter()

@@ -136,7 +136,7 @@ class Collector:
                 await self._stopping.wait()
 
     def _wake_in(self, seconds: float) -> None:
-        if self._timer is None:
+        if self._timer is None and not self._stopping.is_set():
             self._timer = asyncio.get_running_loop().call_later(seconds, self._on_timer)
 
     def _on_timer(self) -> None:

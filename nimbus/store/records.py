@@ -11,11 +11,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from nimbus.base.errors import DataDamaged
+
 VERSION = b"\x01"
 
 
-class Record(msgspec.Struct, frozen=True, array_like=True):
-    """Anything that is kept in a metadata row."""
+class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Anything that is kept in a metadata row. Cannot be part of a cycle, so the collector need not look at it."""
 
 
 class Extent(Record, frozen=True):
@@ -123,9 +125,12 @@ def pack(record: Record) -> bytes:
 
 
 def unpack(kind: type[R], value: bytes) -> R:
-    """The record in a row value. A row of an unknown version is an assertion: newer code wrote it."""
+    """The record in a row value. Raises `DataDamaged`. An unknown version is an assertion: newer code wrote it."""
     assert value[:1] == VERSION, f"row of unknown version {value[:1]!r} for {kind.__name__}"
     decoder = _decoders.get(kind)
     if decoder is None:
         decoder = _decoders.setdefault(kind, msgspec.msgpack.Decoder(kind))
-    return decoder.decode(memoryview(value)[1:])  # type: ignore[no-any-return]
+    try:
+        return decoder.decode(memoryview(value)[1:])  # type: ignore[no-any-return]
+    except msgspec.DecodeError as error:
+        raise DataDamaged(f"A {kind.__name__} row is not readable: {error}") from error
