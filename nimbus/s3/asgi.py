@@ -149,7 +149,7 @@ class S3Asgi:
 
     async def _drain(self, exchange: Exchange) -> None:
         """Read what the client still sends, up to a bound, so that it reads our answer instead of a reset."""
-        if "expect" in exchange.headers and exchange.body is None:
+        if "expect" in exchange.headers and not (exchange.body is not None and exchange.body.invited):
             return  # it waits for an invitation that it does not get
         left = self._settings.drain_size_bytes_max
         with contextlib.suppress(TimeoutError):

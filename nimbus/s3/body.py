@@ -73,9 +73,6 @@ class Received(msgspec.Struct, frozen=True):
 class RequestBody:
     """The body of one request. Read at most once, by `receive_into` or `collect`."""
 
-    __slots__ = ("_clock", "_decoder", "_digests", "_hashing", "_pace", "_payload", "_receive", "_waited_s", "_wire",
-                 "declared", "ended")  # fmt: skip
-
     def __init__(
         self,
         receive: Receive,
@@ -86,6 +83,7 @@ class RequestBody:
         clock: Clock,
     ) -> None:
         self.declared = declared
+        self.invited = False  # somebody asked for the first byte, so a client that waits for 100 Continue sends
         self.ended = declared.wire_size == 0  # nothing is left to be received
         self._receive = receive
         self._decoder = decoder
@@ -137,6 +135,7 @@ class RequestBody:
 
     async def _next(self) -> bytes:
         """The next bytes from the wire, b"" at the end."""
+        self.invited = True
         patience_s = self._patience_s()
         if patience_s <= 0:
             raise S3Error("RequestTimeout")

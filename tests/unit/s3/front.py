@@ -60,9 +60,10 @@ class Answered(msgspec.Struct):
 class Front:
     """Sends requests to the ASGI application."""
 
-    def __init__(self, asgi: S3Asgi, store: Any) -> None:
+    def __init__(self, asgi: S3Asgi, store: Any, data: MemoryDataStore) -> None:
         self.asgi = asgi
         self.store = store
+        self._data = data
         self.received = 0  # calls of receive in the last request
 
     async def __call__(
@@ -95,6 +96,10 @@ class Front:
             "client": ("127.0.0.1", 1),
         }
         return await self._exchange(scope, pieces, cut)
+
+    def data_size_bytes(self) -> int:
+        """How many bytes the data engine holds."""
+        return sum(map(len, self._data._objects.values()))
 
     async def _exchange(self, scope: dict[str, Any], pieces: list[bytes], cut: bool) -> Answered:
         incoming = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
@@ -143,7 +148,7 @@ async def open_front(**settings: Any) -> AsyncIterator[Front]:
     await store.start()
     with ThreadPoolExecutor(2) as hashing:
         services = Services(store, NamedVerifier(), clock, hashing, Settings(**settings))
-        yield Front(S3Asgi(App(services)), store)
+        yield Front(S3Asgi(App(services)), store, data)
     await store.close()
     committer.close()
     data.close()

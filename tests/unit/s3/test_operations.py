@@ -1,0 +1,262 @@
+"""The rules of the operations that no client of the wire tests happens to ask for."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import zlib
+from collections.abc import AsyncIterator
+
+import pytest
+from awscrt.checksums import crc64nvme
+
+from nimbus.s3.operations.table import OPERATIONS
+from tests.unit.s3.front import Answered, Front, open_front
+
+
+@pytest.fixture
+async def front() -> AsyncIterator[Front]:
+    async with open_front() as opened:
+        assert (await opened("PUT", "/bucket")).status == 200
+        yield opened
+
+
+def element(answered: Answered, name: str) -> str:
+    found = re.search(f"<{name}>(.*?)</{name}>", answered.body.decode(), re.DOTALL)
+    assert found, f"no {name} in {answered.body!r}"
+    return found[1]
+
+
+def crc32(data: bytes) -> str:
+    return base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()
+
+
+def crc64(data: bytes) -> str:
+    return base64.b64encode(crc64nvme(data).to_bytes(8, "big")).decode()
+
+
+async def begin(front: Front, **headers: str) -> str:
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return element(await front("POST", "/bucket/key?uploads", headers=given), "UploadId")
+
+
+async def part(front: Front, upload_id: str, number: int, data: bytes, headers: dict[str, str] | None = None) -> str:
+    answered = await front("PUT", f"/bucket/key?partNumber={number}&uploadId={upload_id}", data, headers=headers or {})
+    assert answered.status == 200, answered.body
+    return answered.headers["etag"]
+
+
+async def complete(front: Front, upload_id: str, *etags: str, headers: dict[str, str] | None = None) -> Answered:
+    parts = "".join(f"<Part><PartNumber>{n}</PartNumber><ETag>{etag}</ETag></Part>" for n, etag in enumerate(etags, 1))
+    body = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
+    return await front("POST", f"/bucket/key?uploadId={upload_id}", body, headers=headers or {})
+
+
+def test_the_table_names_each_operation_once_with_a_permission_of_s3() -> None:
+    assert len({operation.name for operation in OPERATIONS}) == len(OPERATIONS)
+    assert all(re.fullmatch(r"s3:[A-Z][A-Za-z]+", operation.permission) for operation in OPERATIONS)
+
+
+async def test_a_lost_condition_is_told_before_the_body_is_invited(front: Front) -> None:
+    await front("PUT", "/bucket/key", b"first")
+    lost = await front("PUT", "/bucket/key", b"x", headers={"if-none-match": "*", "expect": "100-continue"})
+    assert (lost.status, lost.code, front.received) == (412, "PreconditionFailed", 0)
+    upload_id = await begin(front)
+    etag = await part(front, upload_id, 1, b"second")
+    lost = await complete(front, upload_id, etag, headers={"if-none-match": "*"})
+    assert (lost.status, lost.code) == (412, "PreconditionFailed")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"if-match": '"wrong"'}, 412),
+        ({"x-amz-if-match-size": "4"}, 412),
+        ({"x-amz-if-match-size": "5"}, 204),
+        ({"x-amz-if-match-last-modified-time": "Mon, 01 Jan 2001 00:00:00 GMT"}, 412),
+        ({"if-match": "*"}, 204),
+    ],
+)
+async def test_deletion_is_conditional(headers: dict[str, str], status: int, front: Front) -> None:
+    await front("PUT", "/bucket/key", b"12345")
+    assert (await front("DELETE", "/bucket/key", headers=headers)).status == status
+    assert (await front("HEAD", "/bucket/key")).status == (404 if status == 204 else 200)
+    assert (await front("DELETE", "/bucket/absent", headers=headers)).status == 204
+
+
+async def test_upload_created_without_a_checksum_ends_with_crc64nvme_of_the_whole(front: Front) -> None:
+    upload_id = await begin(front)
+    etags = [await part(front, upload_id, 1, b"first"), await part(front, upload_id, 2, b"second")]
+    done = await complete(front, upload_id, *etags, headers={"x-amz-checksum-crc64nvme": crc64(b"firstsecond")})
+    assert element(done, "ChecksumCRC64NVME") == crc64(b"firstsecond")
+    assert element(done, "ChecksumType") == "FULL_OBJECT"
+
+
+async def test_part_with_another_algorithm_than_its_upload_is_refused(front: Front) -> None:
+    upload_id = await begin(front, x_amz_checksum_algorithm="SHA256")
+    answered = await front(
+        "PUT",
+        f"/bucket/key?partNumber=1&uploadId={upload_id}",
+        b"x",
+        headers={"x-amz-checksum-crc32": crc32(b"x"), "expect": "100-continue"},
+    )
+    assert (answered.status, answered.code, front.received) == (400, "InvalidRequest", 0)
+
+
+async def test_part_without_a_checksum_gets_that_of_its_upload(front: Front) -> None:
+    upload_id = await begin(front, x_amz_checksum_algorithm="CRC32", x_amz_checksum_type="FULL_OBJECT")
+    etags = [await part(front, upload_id, 1, b"first"), await part(front, upload_id, 2, b"second")]
+    done = await complete(front, upload_id, *etags)
+    assert element(done, "ChecksumCRC32") == crc32(b"firstsecond")
+
+
+async def test_completion_names_the_checksum_of_the_upload_only(front: Front) -> None:
+    upload_id = await begin(front, x_amz_checksum_algorithm="CRC32")
+    etag = await part(front, upload_id, 1, b"x")
+    for headers in (
+        {"x-amz-checksum-sha1": base64.b64encode(bytes(20)).decode()},
+        {"x-amz-checksum-type": "FULL_OBJECT"},
+    ):
+        refused = await complete(front, upload_id, etag, headers=headers)
+        assert (refused.status, refused.code) == (400, "InvalidRequest")
+
+
+async def test_copy_of_a_multipart_object_has_the_md5_of_its_bytes(front: Front) -> None:
+    upload_id = await begin(front, x_amz_checksum_algorithm="CRC32")
+    etags = [await part(front, upload_id, 1, b"first"), await part(front, upload_id, 2, b"second")]
+    await complete(front, upload_id, *etags)
+    copied = await front("PUT", "/bucket/copy", headers={"x-amz-copy-source": "bucket/key"})
+    md5 = hashlib.md5(b"firstsecond", usedforsecurity=False).hexdigest()
+    assert element(copied, "ETag") == f"&quot;{md5}&quot;"
+    assert (element(copied, "ChecksumCRC32"), element(copied, "ChecksumType")) == (crc32(b"firstsecond"), "FULL_OBJECT")
+
+
+async def test_copy_onto_itself_with_another_checksum_computes_it(front: Front) -> None:
+    await front("PUT", "/bucket/key", b"data", headers={"x-amz-meta-a": "1"})
+    copied = await front(
+        "PUT", "/bucket/key", headers={"x-amz-copy-source": "bucket/key", "x-amz-checksum-algorithm": "CRC32"}
+    )
+    assert element(copied, "ChecksumCRC32") == crc32(b"data")
+    head = await front("HEAD", "/bucket/key", headers={"x-amz-checksum-mode": "ENABLED"})
+    assert (head.headers["x-amz-checksum-crc32"], head.headers["x-amz-meta-a"]) == (crc32(b"data"), "1")
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ("bucket", "InvalidArgument"),
+        ("/bucket/", "InvalidArgument"),
+        ("bucket/key?versionId=v1", "NotImplemented"),
+        ("bucket/%zz", "InvalidURI"),
+        ("bucket/absent", "NoSuchKey"),
+        ("no-such-bucket/key", "NoSuchBucket"),
+    ],
+)
+async def test_bad_copy_source_is_refused(source: str, code: str, front: Front) -> None:
+    await front("PUT", "/bucket/key", b"data")
+    answered = await front("PUT", "/bucket/copy", headers={"x-amz-copy-source": source})
+    assert answered.code == code
+    assert (await front("HEAD", "/bucket/copy")).status == 404
+
+
+async def test_copy_source_may_name_the_null_version(front: Front) -> None:
+    await front("PUT", "/bucket/key", b"data")
+    headers = {"x-amz-copy-source": "bucket/key?versionId=null"}
+    assert (await front("PUT", "/bucket/copy", headers=headers)).status == 200
+
+
+async def test_not_modified_carries_the_headers_of_the_object_and_no_body(front: Front) -> None:
+    put = await front("PUT", "/bucket/key", b"data", headers={"cache-control": "no-cache"})
+    answered = await front("GET", "/bucket/key", headers={"if-none-match": put.headers["etag"]})
+    assert answered.status == 304
+    assert (answered.headers["etag"], answered.headers["cache-control"]) == (put.headers["etag"], "no-cache")
+    assert "content-length" not in answered.headers
+
+
+async def test_if_range_of_another_object_sends_the_whole(front: Front) -> None:
+    put = await front("PUT", "/bucket/key", b"0123456789")
+    ranged = {"range": "bytes=2-3"}
+    assert (await front("GET", "/bucket/key", headers={**ranged, "if-range": '"other"'})).body == b"0123456789"
+    assert (await front("GET", "/bucket/key", headers={**ranged, "if-range": put.headers["etag"]})).body == b"23"
+
+
+async def test_range_and_part_number_exclude_each_other(front: Front) -> None:
+    await front("PUT", "/bucket/key", b"0123456789")
+    answered = await front("GET", "/bucket/key?partNumber=1", headers={"range": "bytes=0-1"})
+    assert (answered.status, answered.code) == (400, "InvalidRequest")
+
+
+async def test_listing_keeps_its_order_across_pages_and_tokens(front: Front) -> None:
+    keys = sorted({f"{first}{second}" for first in "ab/é~" for second in ("", "/", "//x", "\N{GRINNING FACE}")})
+    for key in keys:
+        await front("PUT", "/bucket/" + "".join(f"%{byte:02X}" for byte in key.encode()), b"x")
+    listed: list[str] = []
+    token = ""
+    while True:
+        page = await front("GET", f"/bucket?list-type=2&max-keys=3{token}")
+        listed += re.findall("<Key>(.*?)</Key>", page.body.decode())
+        if element(page, "IsTruncated") == "false":
+            break
+        token = "&continuation-token=" + element(page, "NextContinuationToken").replace("=", "%3D")
+    assert listed == sorted(keys, key=str.encode)
+
+
+async def test_failed_uploads_leave_no_bytes(front: Front) -> None:
+    upload_id = await begin(front)
+    await front("PUT", "/bucket/key", [b"x" * 400_000, b"y"], cut=True, headers={"content-length": "500000"})
+    await front("PUT", "/bucket/key", b"x", headers={"content-md5": base64.b64encode(bytes(16)).decode()})
+    await front(
+        "PUT", f"/bucket/key?partNumber=1&uploadId={upload_id}", b"x", headers={"x-amz-checksum-crc32": "AAAAAA=="}
+    )
+    await front.store.collect_garbage()
+    assert front.data_size_bytes() == 0
+
+
+@pytest.mark.parametrize("header", ["if-match", "if-none-match"])
+@pytest.mark.parametrize("value", ['"{0}"', "{0}", 'W/"{0}"', '"other", "{0}"', "*"])
+async def test_entity_tags_are_understood_in_every_spelling(header: str, value: str, front: Front) -> None:
+    await front("PUT", "/bucket/key", b"data")
+    etag = hashlib.md5(b"data", usedforsecurity=False).hexdigest()
+    answered = await front("GET", "/bucket/key", headers={header: value.format(etag)})
+    assert answered.status == (200 if header == "if-match" else 304)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("x-amz-acl", "private"),
+        ("x-amz-acl", "bucket-owner-full-control"),
+        ("x-amz-storage-class", "STANDARD"),
+        ("x-amz-tagging", ""),
+        ("x-amz-request-payer", "requester"),
+        ("x-amz-object-lock-legal-hold", "OFF"),
+    ],
+)
+async def test_what_clients_send_by_default_is_accepted(name: str, value: str, front: Front) -> None:
+    assert (await front("PUT", "/bucket/key", b"x", headers={name: value})).status == 200
+
+
+async def test_only_the_null_version_is_there(front: Front) -> None:
+    await front("PUT", "/bucket/key", b"data")
+    assert (await front("GET", "/bucket/key?versionId=null")).body == b"data"
+    for method in ("GET", "DELETE"):
+        assert (await front(method, "/bucket/key?versionId=v1")).code == "NotImplemented"
+    assert (await front("GET", "/bucket/key")).body == b"data"
+
+
+async def test_in_other_regions_a_bucket_is_created_once() -> None:
+    async with open_front(region="eu-central-1") as front:
+        root = "CreateBucketConfiguration"
+        document = f"<{root}><LocationConstraint>eu-central-1</LocationConstraint></{root}>".encode()
+        assert (await front("PUT", "/bucket", document)).status == 200
+        again = await front("PUT", "/bucket", document)
+        assert (again.status, again.code) == (409, "BucketAlreadyOwnedByYou")
+        assert "eu-central-1" in (await front("GET", "/bucket?location")).body.decode()
+        assert (await front("HEAD", "/bucket")).headers["x-amz-bucket-region"] == "eu-central-1"
+
+
+async def test_metadata_names_and_values_come_back_as_they_were(front: Front) -> None:
+    value = "caf\xc3\xa9"  # UTF-8 as a client puts it on the wire
+    await front("PUT", "/bucket/key", b"x", headers={"x-amz-meta-drink": value})
+    assert (await front("GET", "/bucket/key")).headers["x-amz-meta-drink"] == value
