@@ -47,5 +47,5 @@ def loop_disk(directory: Path, size_bytes: int) -> Iterator[LoopDisk]:
     disk.mount()
     try:
         yield disk
-    finally:
-        disk.unmount()
+    finally:  # lazily, so that a failed test that left a file open does not leave the mount too
+        subprocess.run(["umount", "--lazy", str(disk.root)], check=True)
