@@ -48,7 +48,21 @@ system_packages() {
     command -v apt-get >/dev/null || fail "please install what Debian calls: ${missing[*]}"
     echo "   installing ${missing[*]}" >&2
     as_root apt-get update -qq >&2
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+    without_services as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >/dev/null
+}
+
+# without_services COMMAND...: packages installed meanwhile do not start their daemons (nginx, on port 80)
+without_services() {
+    local policy=/usr/sbin/policy-rc.d status=0
+    if [ -e "$policy" ]; then
+        "$@"
+        return
+    fi
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+    "$@" || status=$?
+    as_root rm -f "$policy"
+    return "$status"
 }
 
 # find_python: print the first Python that is new enough and can make virtual environments
