@@ -19,7 +19,10 @@ NATIVE = Path("nimbus/_native")
 SOURCES: dict[str, list[str]] = {
     "blocks": ["blocks_core.c", "xxh3.c", "xxh3_avx2.c", "xxh3_avx512.c"],
     "sigv4": ["sigv4_claim.c", "sigv4_canonical.c"],
-    "plane": sorted(str(source.relative_to(NATIVE)) for source in NATIVE.glob("plane/*.c")),
+    "plane": [
+        *sorted(str(source.relative_to(NATIVE)) for source in NATIVE.glob("plane/*.c")),
+        *("blocks_core.c", "xxh3.c", "xxh3_avx2.c", "xxh3_avx512.c", "sigv4_claim.c", "sigv4_canonical.c"),
+    ],
 }
 LIBRARIES: dict[str, list[str]] = {
     "sigv4": ["crypto"],
