@@ -36,8 +36,8 @@ def _body(size: int) -> bytes:
     return (block * (size // len(block) + 1))[:size]
 
 
-def _send(server: Server, request: bytes) -> None:
-    """Send one prebuilt request and insist on success."""
+def exchange(server: Server, request: bytes) -> bytes:
+    """The body of the answer to one prebuilt request, which must succeed."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.connect()
     assert connection.sock is not None
@@ -47,9 +47,12 @@ def _send(server: Server, request: bytes) -> None:
     answer = response.read()
     assert response.status < 300, answer
     connection.close()
+    return answer
 
 
-def _round(server: Server, requests: Path, count: int) -> Callable[[], float]:
+def round_of(server: Server, requests: Path, count: int) -> Callable[[], float]:
+    """A side of a contest: `count` requests of the file, in turn; CPU seconds per request."""
+
     def run() -> float:
         before = server.cpu_s()
         done = load.run(server.port, requests, connections=CONNECTIONS, requests_max=count)
@@ -60,7 +63,7 @@ def _round(server: Server, requests: Path, count: int) -> Callable[[], float]:
 
 @pytest.fixture(scope="module", autouse=True)
 def bucket(nimbus_server: Server) -> None:
-    _send(nimbus_server, load.signed("PUT", nimbus_server.port, "/bench"))
+    exchange(nimbus_server, load.signed("PUT", nimbus_server.port, "/bench"))
 
 
 @pytest.mark.parametrize(("name", "size", "count"), [(name, size, gets) for name, size, gets, _ in SIZES])
@@ -75,15 +78,15 @@ def bench_get(
     count: int,
 ) -> None:
     body = _body(size)
-    _send(nimbus_server, load.signed("PUT", nimbus_server.port, f"/bench/get-{name}", body))
+    exchange(nimbus_server, load.signed("PUT", nimbus_server.port, f"/bench/get-{name}", body))
     (bench_dir / "nginx" / "www" / f"get-{name}").write_bytes(body)
     ours = load.write_requests(bench_dir / "ours", [load.signed("GET", nimbus_server.port, f"/bench/get-{name}")])
     peer = load.write_requests(bench_dir / "peer", [load.plain("GET", nginx_server.port, f"/get-{name}")])
     contests.run(
         benchmark,
         f"GET {name}",
-        _round(nimbus_server, ours, count),
-        _round(nginx_server, peer, count),
+        round_of(nimbus_server, ours, count),
+        round_of(nginx_server, peer, count),
         peer_name="nginx sendfile, no auth",
     )
 
@@ -92,7 +95,7 @@ def bench_get_range_of_256_kib(
     benchmark: Any, contests: Contests, nimbus_server: Server, nginx_server: Server, bench_dir: Path
 ) -> None:
     body = _body(64 * MIB)
-    _send(nimbus_server, load.signed("PUT", nimbus_server.port, "/bench/ranges", body))
+    exchange(nimbus_server, load.signed("PUT", nimbus_server.port, "/bench/ranges", body))
     (bench_dir / "nginx" / "www" / "ranges").write_bytes(body)
     spans = [{"Range": f"bytes={start}-{start + 256 * KIB - 1}"} for start in range(5000, 60 * MIB, 7 * MIB + 333)]
     ours = [load.signed("GET", nimbus_server.port, "/bench/ranges", headers=span) for span in spans]
@@ -100,8 +103,8 @@ def bench_get_range_of_256_kib(
     contests.run(
         benchmark,
         "GET range 256KiB",
-        _round(nimbus_server, load.write_requests(bench_dir / "ours", ours), 1500),
-        _round(nginx_server, load.write_requests(bench_dir / "peer", peer), 1500),
+        round_of(nimbus_server, load.write_requests(bench_dir / "ours", ours), 1500),
+        round_of(nginx_server, load.write_requests(bench_dir / "peer", peer), 1500),
         peer_name="nginx sendfile, no auth",
     )
 
@@ -128,7 +131,7 @@ def bench_put(
     contests.run(
         benchmark,
         f"PUT {name}",
-        _round(nimbus_server, ours, count),
-        _round(nginx_server, peer, count),
+        round_of(nimbus_server, ours, count),
+        round_of(nginx_server, peer, count),
         peer_name="nginx DAV, no auth, no hash, no sync",
     )

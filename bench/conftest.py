@@ -16,7 +16,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--baseline",
         choices=["check", "write", "show"],
         default="show",
-        help="check: fail when a ratio is worse than bench/baseline.json by more than the margin; write: keep the ratios",
+        help="check: fail when a ratio is worse than bench/baseline.json by more than the margin; write: keep them",
     )
     parser.addoption("--bench-data", default=None, help="directory on the disk to measure (default: pytest's own)")
 

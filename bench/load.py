@@ -44,7 +44,7 @@ def generator() -> Path:
     binary = Path(tempfile.gettempdir()) / f"nimbus-loadgen-{digest}"
     if not binary.exists():
         partial = binary.with_suffix(".new")
-        subprocess.run(["cc", "-O2", "-o", str(partial), str(source)], check=True)  # noqa: S603, S607
+        subprocess.run(["cc", "-O2", "-o", str(partial), str(source)], check=True)
         partial.rename(binary)
     return binary
 
@@ -52,7 +52,7 @@ def generator() -> Path:
 def run(port: int, requests: Path, *, connections: int, requests_max: int) -> Load:
     """Send `requests_max` requests from the file, in turn, over `connections` kept-alive connections."""
     command = [str(generator()), "127.0.0.1", str(port), str(connections), str(SECONDS_MAX), str(requests_max)]
-    done = subprocess.run([*command, str(requests)], capture_output=True, text=True, timeout=300)  # noqa: S603
+    done = subprocess.run([*command, str(requests)], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return msgspec.json.decode(done.stdout, type=Load)
 

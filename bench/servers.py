@@ -53,7 +53,7 @@ def nimbus(data_dir: Path, *, data_plane: str = "off") -> Iterator[Server]:
     """Our server with its embedded defaults and the credentials test/test."""
     command = [sys.executable, "-m", "nimbus", "serve", "--data", str(data_dir), "--listen", "127.0.0.1:0"]
     command += ["--data-plane", data_plane]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # noqa: S603
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -84,7 +84,7 @@ def nginx(root: Path, *, dav: bool = False) -> Iterator[Server]:
     conf = root / "nginx.conf"
     methods = "dav_methods PUT; create_full_put_path on;" if dav else ""
     conf.write_text(NGINX_CONF.format(root=root, port=port, dav=methods, buffering=""))
-    process = subprocess.Popen([binary, "-p", str(root), "-c", str(conf)], stderr=subprocess.DEVNULL)  # noqa: S603
+    process = subprocess.Popen([binary, "-p", str(root), "-c", str(conf)], stderr=subprocess.DEVNULL)
     try:
         _wait_for(port, process)
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
