@@ -88,10 +88,93 @@ cdef extern from "plane/digest.h" nogil:
     const char *nb_digest_name(nb_digest_kind kind)
     int nb_digest_kind_of(nb_span name)
 
+cdef extern from "plane/target.h" nogil:
+    enum:
+        NB_DOMAINS_MAX
+        NB_DOMAIN_SIZE_BYTES_MAX
+        NB_TARGET_OBJECT
+    ctypedef struct nb_domains:
+        size_t count
+        char (*names)[254]
+    ctypedef struct nb_target:
+        size_t bucket_len
+        size_t key_len
+        char *name
+    ctypedef enum nb_target_verdict:
+        pass
+    nb_target_verdict nb_target_parse(nb_span path, nb_span host, const nb_domains *domains, nb_target *out)
+    bint nb_query_is_plain(nb_span query, const char *operation)
+
+cdef extern from "plane/conditions.h" nogil:
+    ctypedef enum nb_condition_verdict:
+        NB_CONDITION_PASS
+        NB_CONDITION_UNMODIFIED
+        NB_CONDITION_OTHER
+    ctypedef struct nb_validators:
+        nb_span etag
+        nb_span modified_http
+        int64_t modified_s
+    nb_condition_verdict nb_conditions_check(const nb_header *headers, size_t count, const nb_validators *validators)
+    int64_t nb_parse_http_date(nb_span text)
+
+cdef extern from "plane/auth.h" nogil:
+    ctypedef struct nb_key:
+        nb_span access_key
+        nb_span secret
+        nb_span user_id
+    ctypedef struct nb_keyring:
+        pass
+    nb_keyring *nb_keyring_new(const nb_key *keys, size_t count, nb_span region)
+
+cdef extern from "plane/files.h" nogil:
+    ctypedef struct nb_file:
+        pass
+    ctypedef struct nb_files:
+        pass
+    nb_file *nb_files_take_segment(nb_files *files, const char *path)
+    nb_file *nb_files_take_blob(nb_files *files, const char *path, uint64_t length, uint64_t table_hash)
+    void nb_files_give(nb_files *files, nb_file *file)
+
+cdef extern from "plane/cache.h" nogil:
+    enum:
+        NB_EXTENTS_MAX
+    ctypedef struct nb_extent:
+        nb_file *file
+        uint64_t offset
+        uint64_t length
+        uint64_t hash
+    ctypedef struct nb_fill:
+        nb_span name
+        nb_span owner
+        nb_span etag
+        nb_span modified_http
+        nb_span headers
+        nb_span headers_304
+        nb_span checksum_headers
+        uint64_t size
+        int64_t modified_s
+        size_t extents_count
+        nb_extent *extents
+    ctypedef struct nb_cache:
+        nb_files files
+    void nb_cache_begin(nb_cache *cache, nb_span name)
+    void nb_cache_end(nb_cache *cache, nb_span name)
+    void nb_cache_clear(nb_cache *cache)
+
+cdef extern from "plane/queue.h" nogil:
+    ctypedef struct nb_item:
+        nb_item *next
+    ctypedef struct nb_queue:
+        bint is_closed
+    nb_item *nb_queue_take(nb_queue *queue, size_t count_max, int64_t timeout_ms)
+    void nb_queue_close(nb_queue *queue)
+
 cdef extern from "plane/settings.h" nogil:
     enum:
         NB_UPSTREAM_PATH_SIZE_BYTES_MAX
         NB_LISTENERS_MAX
+        NB_COMMON_HEADERS_SIZE_BYTES_MAX
+        NB_DISK_THREADS_MAX
     ctypedef struct nb_settings:
         int *listeners
         size_t listener_count
@@ -103,18 +186,33 @@ cdef extern from "plane/settings.h" nogil:
         int64_t header_timeout_ms
         uint64_t body_rate_bytes_per_s
         int64_t body_grace_ms
+        bint serves_objects
+        unsigned int disk_threads
+        size_t cache_size_bytes
+        size_t cache_files_max
+        nb_domains domains
+        char *common_headers
 
 cdef extern from "plane/plane.h" nogil:
     enum:
         NB_WORKERS_MAX
         NB_TOKEN_SIZE_BYTES
     ctypedef struct nb_plane:
-        pass
+        nb_cache cache
+        nb_queue lookups
     nb_plane *nb_plane_new(const nb_settings *settings, const char **error)
     bint nb_plane_start(nb_plane *plane, const char **error)
     void nb_plane_drain(nb_plane *plane)
     void nb_plane_stop(nb_plane *plane)
     void nb_plane_free(nb_plane *plane)
+    void nb_plane_set_ring(nb_plane *plane, nb_keyring *ring)
+
+cdef extern from "plane/lookup.h" nogil:
+    ctypedef struct nb_lookup:
+        nb_item item
+        nb_target target
+    void nb_lookup_fill(nb_plane *plane, nb_lookup *lookup, const nb_fill *fill)
+    void nb_lookup_decline(nb_lookup *lookup)
 
 cdef extern from "plane/counters.h" nogil:
     ctypedef struct nb_counters:

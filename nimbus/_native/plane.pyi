@@ -38,6 +38,18 @@ def parse_range(value: bytes, size: int) -> tuple[int, int] | None:
 def decode_chunked(pieces: list[bytes]) -> tuple[bytes, bytes] | None:
     """Payload of a chunked body and what follows it; None while it is not whole; ValueError for bad framing."""
 
+def parse_target(path: bytes, host: bytes, domains: Iterable[str] = ()) -> tuple[bytes, bytes] | None:
+    """Bucket and decoded key of a plain object request; None for whatever the embedded server should judge."""
+
+def is_plain_query(query: bytes, operation: bytes) -> bool:
+    """Whether a raw query has nothing but a signature and `x-id` with the operation's name."""
+
+def check_conditions(headers: list[tuple[bytes, bytes]], etag: bytes, modified_s: int) -> str:
+    """"pass", "unmodified" (304), or "other" for what the embedded server should judge."""
+
+def parse_http_date(text: bytes) -> int | None:
+    """Seconds since the epoch of an IMF-fixdate; None for any other spelling."""
+
 def md5_isa_best() -> str:
     """The widest instruction set of this machine: "scalar", "avx2" or "avx512"."""
 
@@ -94,6 +106,91 @@ class Settings(Protocol):
 
     @property
     def body_grace_ms(self) -> int: ...
+    @property
+    def serves_objects(self) -> bool:
+        """Whether somebody takes the look-ups; if not, every request is relayed."""
+
+    @property
+    def disk_threads(self) -> int:
+        """Threads that read what is not in the page cache."""
+
+    @property
+    def cache_size_bytes(self) -> int: ...
+    @property
+    def cache_files_max(self) -> int:
+        """Open files of the object cache."""
+
+    @property
+    def domains(self) -> Iterable[str]:
+        """Below which a host name is a bucket."""
+
+    @property
+    def common_headers(self) -> bytes:
+        """Header lines of every answer, each with its CRLF."""
+
+class Key(Protocol):
+    """An access key and whose it is."""
+
+    @property
+    def access_key(self) -> str: ...
+    @property
+    def secret(self) -> str: ...
+    @property
+    def user_id(self) -> str: ...
+
+class Extent(Protocol):
+    """A run of an object's bytes in a file of the local data engine."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def is_blob(self) -> bool: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def length(self) -> int: ...
+    @property
+    def hash(self) -> int: ...
+
+class Found(Protocol):
+    """An object as the answer to a `Lookup`. Headers are whole lines, each with its CRLF."""
+
+    @property
+    def owner_id(self) -> str:
+        """The only user who may read it."""
+
+    @property
+    def etag(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def modified_s(self) -> int: ...
+    @property
+    def modified_http(self) -> str: ...
+    @property
+    def headers(self) -> bytes:
+        """Of a 200, without Content-Length."""
+
+    @property
+    def headers_304(self) -> bytes: ...
+    @property
+    def checksum_headers(self) -> bytes:
+        """Added for x-amz-checksum-mode: ENABLED."""
+
+    @property
+    def extents(self) -> Iterable[Extent]: ...
+
+class Lookup:
+    """A connection that waits to be told of an object. One that is dropped without an answer is declined."""
+
+    bucket: bytes
+    key: bytes
+
+    def fill(self, found: Found) -> None:
+        """The object as it was read after this question was taken. Refused by itself if it has changed since."""
+
+    def decline(self) -> None:
+        """Let the embedded server answer."""
 
 class Plane:
     """The native listener: threads that never hold the GIL, in front of the embedded server.
@@ -113,6 +210,21 @@ class Plane:
 
     def stop(self) -> None:
         """Close everything and join the threads. Twice is no error."""
+
+    def set_keys(self, keys: Iterable[Key], region: str) -> None:
+        """Who may sign from the next request on; replaces all. Clear the cache as well when rights change."""
+
+    def take_lookups(self, count_max: int, timeout_ms: int) -> list[Lookup] | None:
+        """The next questions; [] when there are none for that long, None once the plane has stopped."""
+
+    def begin_change(self, bucket: str, key: str) -> None:
+        """Before an object can change: forget it, and fill nothing for it until `end_change`."""
+
+    def end_change(self, bucket: str, key: str) -> None:
+        """The change is durable, or given up; before it is answered."""
+
+    def clear_cache(self) -> None:
+        """Forget every object."""
 
     def counters(self) -> dict[str, int | list[int]]:
         """Counters since the start, without stopping anybody.

@@ -2,7 +2,7 @@
 """The native data plane: the thin binding of the C files in `plane/`. See plane.pyi for what each name promises."""
 
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 
 cdef nb_span span_of(const unsigned char[::1] data) noexcept:
@@ -103,6 +103,37 @@ def decode_chunked(list pieces not None):
         if verdict == NB_CHUNKED_DONE:
             return bytes(out), bytes_of(rest) + b"".join(pieces[index + 1 :])
     return None
+
+
+def parse_target(bytes path not None, bytes host not None, domains=()):
+    cdef nb_domains native
+    cdef nb_target target
+    take_domains(domains, &native)
+    if nb_target_parse(span_of(path), span_of(host), &native, &target) != NB_TARGET_OBJECT:
+        return None
+    return target.name[: target.bucket_len], (target.name + target.bucket_len + 1)[: target.key_len]
+
+
+def is_plain_query(bytes query not None, bytes operation not None):
+    return bool(nb_query_is_plain(span_of(query), operation))
+
+
+def check_conditions(list headers not None, bytes etag not None, long long modified_s):
+    cdef nb_header native[64]
+    cdef nb_validators validators
+    assert len(headers) <= 64
+    for index, (name, value) in enumerate(headers):
+        native[<size_t>index].name = span_of(name)
+        native[<size_t>index].value = span_of(value)
+    validators.etag = span_of(etag)
+    validators.modified_http = nb_span(b"", 0)
+    validators.modified_s = modified_s
+    return ("pass", "unmodified", "other")[<int>nb_conditions_check(native, <size_t>len(headers), &validators)]
+
+
+def parse_http_date(bytes text not None):
+    cdef int64_t seconds = nb_parse_http_date(span_of(text))
+    return seconds if seconds >= 0 else None
 
 
 def md5_isa_best():
@@ -215,6 +246,15 @@ cdef tuple PLAIN_COUNTERS = (
 )
 
 
+cdef take_domains(domains, nb_domains *out):
+    names = [domain.encode() for domain in domains]
+    if len(names) > NB_DOMAINS_MAX or any([len(name) > NB_DOMAIN_SIZE_BYTES_MAX for name in names]):
+        raise ValueError("too many domains, or one of them is too long")
+    out.count = <size_t>len(names)
+    for index, name in enumerate(names):
+        memcpy(out.names[<size_t>index], <const char *>name, <size_t>len(name) + 1)
+
+
 cdef class Plane:
     """See plane.pyi."""
 
@@ -224,6 +264,7 @@ cdef class Plane:
     def __cinit__(self, settings):
         cdef nb_settings native
         cdef const char *error = NULL
+        memset(&native, 0, sizeof(native))
         path = settings.upstream_path.encode()
         token = settings.token.encode()
         listeners = list(settings.listeners)
@@ -243,6 +284,15 @@ cdef class Plane:
         native.header_timeout_ms = settings.header_timeout_ms
         native.body_rate_bytes_per_s = settings.body_rate_bytes_per_s
         native.body_grace_ms = settings.body_grace_ms
+        native.serves_objects = settings.serves_objects
+        native.disk_threads = settings.disk_threads
+        native.cache_size_bytes = settings.cache_size_bytes
+        native.cache_files_max = settings.cache_files_max
+        common = settings.common_headers
+        assert settings.disk_threads <= NB_DISK_THREADS_MAX, f"{settings.disk_threads} disk threads"
+        assert len(common) <= NB_COMMON_HEADERS_SIZE_BYTES_MAX, "the common headers are too long"
+        memcpy(native.common_headers, <const char *>common, <size_t>len(common) + 1)
+        take_domains(settings.domains, &native.domains)
         self.plane = nb_plane_new(&native, &error)
         if self.plane == NULL:
             raise OSError(error.decode())
@@ -270,6 +320,52 @@ cdef class Plane:
             with nogil:
                 nb_plane_stop(self.plane)
 
+    def set_keys(self, keys, str region not None):
+        rows = [(key.access_key.encode(), key.secret.encode(), key.user_id.encode()) for key in keys]
+        region_text = region.encode()
+        cdef size_t count = len(rows)
+        cdef nb_key *native = <nb_key *>malloc(max(count, 1) * sizeof(nb_key))
+        cdef nb_keyring *ring
+        if native == NULL:
+            raise MemoryError
+        try:
+            for index in range(count):
+                native[index].access_key = span_of(rows[index][0])
+                native[index].secret = span_of(rows[index][1])
+                native[index].user_id = span_of(rows[index][2])
+            ring = nb_keyring_new(native, count, span_of(region_text))
+        finally:
+            free(native)
+        if ring == NULL:
+            raise MemoryError
+        nb_plane_set_ring(self.plane, ring)
+
+    def take_lookups(self, size_t count_max, int64_t timeout_ms):
+        cdef nb_item *item
+        cdef nb_item *following
+        with nogil:
+            item = nb_queue_take(&self.plane.lookups, count_max, timeout_ms)
+        if item == NULL:
+            return None if self.plane.lookups.is_closed else []
+        taken = []
+        while item != NULL:
+            following = item.next
+            taken.append(lookup_of(self, <nb_lookup *>item))
+            item = following
+        return taken
+
+    def begin_change(self, str bucket not None, str key not None):
+        name = bucket.encode() + b"\0" + key.encode()
+        nb_cache_begin(&self.plane.cache, span_of(name))
+
+    def end_change(self, str bucket not None, str key not None):
+        name = bucket.encode() + b"\0" + key.encode()
+        nb_cache_end(&self.plane.cache, span_of(name))
+
+    def clear_cache(self):
+        with nogil:
+            nb_cache_clear(&self.plane.cache)
+
     def counters(self):
         cdef nb_counters c
         nb_plane_counters(self.plane, &c)
@@ -282,3 +378,82 @@ cdef class Plane:
             answer[f"latency_{name}"] = [c.latency[<int>index][<int>i] for i in range(24)]
             answer[f"latency_sum_us_{name}"] = c.latency_sum_us[<int>index]
         return answer
+
+
+cdef class Lookup:
+    """See plane.pyi."""
+
+    cdef nb_lookup *lookup  # NULL once it was answered
+    cdef Plane plane
+    cdef readonly bytes bucket
+    cdef readonly bytes key
+
+    def __dealloc__(self):
+        self.decline()
+
+    cpdef decline(self):
+        cdef nb_lookup *lookup = self.lookup
+        self.lookup = NULL
+        if lookup != NULL:
+            nb_lookup_decline(lookup)
+
+    def fill(self, found):
+        cdef nb_fill fill
+        cdef nb_lookup *lookup = self.lookup
+        assert lookup != NULL, "answered twice"
+        extents = list(found.extents)
+        if len(extents) > NB_EXTENTS_MAX:
+            self.decline()
+            return
+        assert sum([extent.length for extent in extents]) == found.size, "the extents are not the object"
+        owner, etag, modified_http = found.owner_id.encode(), found.etag.encode(), found.modified_http.encode()
+        headers, headers_304, checksum_headers = found.headers, found.headers_304, found.checksum_headers
+        fill.name = nb_span(lookup.target.name, lookup.target.bucket_len + 1 + lookup.target.key_len)
+        fill.owner, fill.etag, fill.modified_http = span_of(owner), span_of(etag), span_of(modified_http)
+        fill.headers, fill.headers_304 = span_of(headers), span_of(headers_304)
+        fill.checksum_headers = span_of(checksum_headers)
+        fill.size = found.size
+        fill.modified_s = found.modified_s
+        fill.extents_count = 0
+        if not open_extents(self.plane.plane, extents, &fill):
+            self.decline()
+            return
+        self.lookup = NULL
+        with nogil:
+            nb_lookup_fill(self.plane.plane, lookup, &fill)
+
+
+cdef Lookup lookup_of(Plane plane, nb_lookup *lookup):
+    cdef Lookup self = Lookup.__new__(Lookup)
+    self.lookup = lookup
+    self.plane = plane
+    self.bucket = lookup.target.name[: lookup.target.bucket_len]
+    self.key = (lookup.target.name + lookup.target.bucket_len + 1)[: lookup.target.key_len]
+    return self
+
+
+cdef bint open_extents(nb_plane *plane, list extents, nb_fill *fill):
+    """Open the files; on failure those that are open are given back."""
+    cdef nb_file *file
+    cdef uint64_t length
+    cdef uint64_t hash
+    cdef const char *path
+    for extent in extents:
+        encoded = extent.path.encode()
+        path, length, hash = encoded, extent.length, extent.hash
+        if extent.is_blob:
+            with nogil:
+                file = nb_files_take_blob(&plane.cache.files, path, length, hash)
+        else:
+            with nogil:
+                file = nb_files_take_segment(&plane.cache.files, path)
+        if file == NULL:
+            for index in range(fill.extents_count):
+                nb_files_give(&plane.cache.files, fill.extents[index].file)
+            return False
+        fill.extents[fill.extents_count].file = file
+        fill.extents[fill.extents_count].offset = extent.offset
+        fill.extents[fill.extents_count].length = length
+        fill.extents[fill.extents_count].hash = hash
+        fill.extents_count += 1
+    return True

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -35,6 +36,12 @@ class Settings(msgspec.Struct, frozen=True):
     header_timeout_ms: int = 20_000
     body_rate_bytes_per_s: int = 1024
     body_grace_ms: int = 20_000
+    serves_objects: bool = False
+    disk_threads: int = 1
+    cache_size_bytes: int = 64 << 20
+    cache_files_max: int = 100
+    domains: tuple[str, ...] = ("example.com",)
+    common_headers: bytes = b"server: front\r\n"
 
 
 class Request(msgspec.Struct):
@@ -252,7 +259,7 @@ class Front:
 
 
 @contextmanager
-def front(**settings: int) -> Iterator[Front]:
+def front(**settings: Any) -> Iterator[Front]:
     """A plane on a port of its own."""
     with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         listener.setblocking(False)

@@ -3,16 +3,21 @@
  * See plane.h for the phases. What is refused here (malformed heads, too many requests) never reaches Python.
  */
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "plane/get.h"
 #include "plane/plane.h"
+#include "plane/reply.h"
 
 enum {
     STEPS_PER_TURN_MAX = 32, /* pipelined requests of one connection before others have their turn */
@@ -85,9 +90,22 @@ static void settle(nb_conn *conn) {
     nb_count_request(&conn->worker->metrics, conn->operation, conn->status, monotonic_us() - conn->started_us);
 }
 
-static void release(nb_conn *conn) {
+/* What the present request holds besides buffers. */
+static void release_request(nb_conn *conn) {
     if (conn->relay)
         nb_relay_end(conn);
+    if (conn->reply)
+        nb_reply_end(conn);
+    if (conn->awaited)
+        nb_cache_give(&conn->worker->plane->cache, conn->awaited);
+    nb_keyring_give(conn->ring);
+    conn->awaited = NULL;
+    conn->ring = NULL;
+    conn->user = NULL;
+}
+
+static void release(nb_conn *conn) {
+    release_request(conn);
     nb_buffer_give(&conn->worker->buffers, &conn->in);
     nb_buffer_give(&conn->worker->buffers, &conn->out);
 }
@@ -137,7 +155,8 @@ void nb_conn_set_timer(nb_conn *conn, nb_timer_kind kind) {
 /* Whether the peer takes its answer more slowly than the limit allows, since the answer began. */
 static bool is_too_slow(nb_conn *conn) {
     const nb_settings *settings = &conn->worker->plane->settings;
-    bool waits = conn->phase == NB_PHASE_RELAY ? nb_relay_waits_for_peer(conn) : !conn->can_write;
+    bool waits = conn->phase == NB_PHASE_RELAY ? nb_relay_waits_for_peer(conn)
+                                               : conn->phase == NB_PHASE_REPLY && !conn->can_write;
     if (waits)
         conn->waited_ms += NB_TICK_MS;
     if (!waits || settings->body_rate_bytes_per_s == 0)
@@ -148,16 +167,21 @@ static bool is_too_slow(nb_conn *conn) {
 
 /* Have the close that follows be a reset: what a slow peer has not taken must not stay in the kernel for minutes. */
 static void forget_unsent(nb_conn *conn) {
+    int unsent = 0;
+    if (ioctl(conn->source.fd, SIOCOUTQ, &unsent) == 0 && unsent == 0)
+        return;
     struct linger at_once = {.l_onoff = 1, .l_linger = 0};
     setsockopt(conn->source.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
 void nb_conn_expire(nb_conn *conn) {
-    if (conn->timer_kind == NB_TIMER_PACE && !is_too_slow(conn)) {
+    if (conn->timer_kind == NB_TIMER_PACE && !is_too_slow(conn) && nb_reply_tick(conn)) {
         nb_conn_set_timer(conn, NB_TIMER_PACE);
         return;
     }
-    if (conn->timer_kind == NB_TIMER_PACE)
+    /* Also an idle connection whose peer has not taken its last answer: what the kernel still holds of it may be
+     * pages of a frame that is freed some time after its object was deleted. */
+    if (conn->timer_kind == NB_TIMER_PACE || conn->timer_kind == NB_TIMER_IDLE)
         forget_unsent(conn);
     if (conn->timer_kind == NB_TIMER_PACE || conn->timer_kind == NB_TIMER_HEAD)
         nb_count(&conn->worker->metrics.timed_out, 1);
@@ -195,7 +219,8 @@ nb_step nb_conn_flush(nb_conn *conn) {
         if (!conn->can_write)
             return NB_STEP_WAIT;
         nb_span rest = nb_buffer_span(conn->out);
-        ssize_t count = send(conn->source.fd, rest.ptr, rest.len, MSG_NOSIGNAL);
+        /* With more to come the kernel may wait for it, and send both in one packet. */
+        ssize_t count = send(conn->source.fd, rest.ptr, rest.len, MSG_NOSIGNAL | (conn->reply ? MSG_MORE : 0));
         if (count < 0 && errno == EAGAIN) {
             conn->can_write = false;
             return NB_STEP_WAIT;
@@ -277,6 +302,8 @@ static nb_step dispatch(nb_conn *conn, size_t head_size) {
     nb_plane *plane = conn->worker->plane;
     const nb_request *request = &conn->worker->request;
     begin_body(conn, request);
+    conn->head_at = conn->in->start;
+    conn->head_size = head_size;
     nb_buffer_consume(conn->in, head_size); /* the head's bytes stay where they are until the next receive */
     conn->scanned = 0;
     conn->moved_bytes = conn->waited_ms = 0;
@@ -284,10 +311,31 @@ static nb_step dispatch(nb_conn *conn, size_t head_size) {
     conn->status = 0;
     conn->operation = NB_OP_REFUSED;
     conn->in_flight = true;
+    nb_conn_set_timer(conn, NB_TIMER_NONE);
     conn->keep_alive = request->keep_alive && atomic_load(&plane->state) == NB_RUNNING;
     if (atomic_fetch_add(&plane->in_flight, 1) >= plane->settings.requests_max || conn->refused)
         return refuse_busy(conn);
+    switch (nb_get_begin(conn, request)) {
+    case NB_GET_ANSWERED: return NB_STEP_AGAIN;
+    case NB_GET_WAITING: return NB_STEP_WAIT;
+    case NB_GET_RELAY: break;
+    }
     return nb_relay_begin(conn, request);
+}
+
+const nb_request *nb_conn_reparse(nb_conn *conn) {
+    nb_request *request = &conn->worker->request;
+    size_t scanned = 0;
+    ssize_t head = nb_http_request(conn->in->data + conn->head_at, conn->head_size, &scanned, request);
+    assert(head == (ssize_t)conn->head_size); /* it was parsed before, and nothing was received since */
+    (void)head;
+    return request;
+}
+
+void nb_conn_hold_ring(nb_conn *conn) {
+    nb_keyring_give(conn->ring);
+    conn->ring = conn->worker->ring;
+    atomic_fetch_add(&conn->ring->users, 1);
 }
 
 static nb_step wait_for_head(nb_conn *conn) {
@@ -323,7 +371,7 @@ static nb_step step_head(nb_conn *conn) {
 }
 
 static nb_step step_reply(nb_conn *conn) {
-    nb_step step = nb_conn_flush(conn);
+    nb_step step = nb_reply_step(conn);
     return step == NB_STEP_AGAIN ? nb_conn_request_done(conn) : step;
 }
 
@@ -354,6 +402,7 @@ static nb_step step_linger(nb_conn *conn) {
 
 nb_step nb_conn_request_done(nb_conn *conn) {
     settle(conn);
+    release_request(conn);
     nb_buffer_give(&conn->worker->buffers, &conn->out);
     if (!conn->keep_alive || !conn->body.done || atomic_load(&conn->worker->plane->state) != NB_RUNNING)
         return begin_linger(conn);

@@ -15,10 +15,13 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "plane/disk.h"
+#include "plane/lookup.h"
 #include "plane/plane.h"
 
 /* A worker that cannot go on takes the process down: a hanging server is worse than a restarted one. */
@@ -132,6 +135,14 @@ static void place_connection(nb_worker *worker, int fd, bool refused) {
     nb_conn_open(worker, fd, refused);
 }
 
+/* Both fail on a unix socket, which needs neither. */
+static void set_options(int fd) {
+    int on = 1;
+    unsigned patience_ms = NB_UNACKNOWLEDGED_MS_MAX;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof patience_ms);
+}
+
 static void accept_connections(nb_worker *worker) {
     nb_plane *plane = worker->plane;
     for (int i = 0; i < NB_ACCEPTS_PER_TURN_MAX; i++) {
@@ -142,8 +153,7 @@ static void accept_connections(nb_worker *worker) {
         }
         int fd = accept4(worker->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
-            int on = 1;
-            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* fails on a unix socket, which needs none */
+            set_options(fd);
             place_connection(worker, fd, open >= plane->settings.connections_max);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             turn_one_away(worker);
@@ -281,6 +291,44 @@ static void begin_drain(nb_worker *worker) {
     close_all(worker, true);
 }
 
+/* Keys of an old ring are void from this turn on. */
+static void take_ring(nb_worker *worker) {
+    nb_plane *plane = worker->plane;
+    if (atomic_load(&plane->ring_number) == worker->ring_number)
+        return;
+    nb_keyring *last = worker->ring;
+    pthread_mutex_lock(&plane->ring_lock);
+    worker->ring = plane->ring;
+    worker->ring_number = atomic_load(&plane->ring_number);
+    atomic_fetch_add(&worker->ring->users, 1);
+    pthread_mutex_unlock(&plane->ring_lock);
+    nb_auth_set_ring(&worker->auth, worker->ring);
+    nb_keyring_give(last);
+}
+
+void nb_plane_set_ring(nb_plane *plane, nb_keyring *ring) {
+    pthread_mutex_lock(&plane->ring_lock);
+    nb_keyring *last = plane->ring;
+    plane->ring = ring;
+    atomic_fetch_add(&plane->ring_number, 1);
+    pthread_mutex_unlock(&plane->ring_lock);
+    nb_keyring_give(last);
+}
+
+const char *nb_worker_date(nb_worker *worker) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    if (now.tv_sec != worker->date_s) {
+        static const char DAYS[] = "SunMonTueWedThuFriSat", MONTHS[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+        struct tm utc;
+        gmtime_r(&now.tv_sec, &utc);
+        snprintf(worker->date, sizeof worker->date, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", DAYS + 3 * utc.tm_wday,
+                 utc.tm_mday, MONTHS + 3 * utc.tm_mon, (utc.tm_year + 1900) % 10000, utc.tm_hour, utc.tm_min, utc.tm_sec);
+        worker->date_s = now.tv_sec;
+    }
+    return worker->date;
+}
+
 static void *run_worker(void *argument) {
     nb_worker *worker = argument;
     struct epoll_event events[NB_EVENTS_PER_TURN_MAX];
@@ -291,6 +339,7 @@ static void *run_worker(void *argument) {
         if (count < 0 && errno != EINTR)
             die("epoll_wait");
         worker->now_ms = monotonic_ms();
+        take_ring(worker);
         for (int i = 0; i < count; i++)
             on_event(worker, &events[i]);
         run_queue(worker);
@@ -325,9 +374,14 @@ static bool open_worker(nb_plane *plane, unsigned index) {
     worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     worker->inbox_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     worker->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    worker->scratch = malloc(NB_BLOCK_SIZE);
+    uint64_t chance = 0;
+    if (getrandom(&chance, sizeof chance, 0) != sizeof chance)
+        return false;
+    snprintf(worker->request_id_prefix, sizeof worker->request_id_prefix, "%08X", (unsigned)(chance + index));
     worker->inbox = (nb_source){NB_SOURCE_INBOX, worker->inbox_fd};
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = &worker->inbox};
-    return worker->epoll_fd >= 0 && worker->inbox_fd >= 0 && worker->spare_fd >= 0 &&
+    return worker->scratch && worker->epoll_fd >= 0 && worker->inbox_fd >= 0 && worker->spare_fd >= 0 &&
            epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, worker->inbox_fd, &event) == 0;
 }
 
@@ -338,6 +392,10 @@ nb_plane *nb_plane_new(const nb_settings *settings, const char **error) {
         return NULL;
     }
     plane->settings = *settings;
+    nb_cache_init(&plane->cache, settings->cache_size_bytes, settings->cache_files_max);
+    nb_queue_init(&plane->lookups, NB_LOOKUPS_MAX);
+    nb_queue_init(&plane->disk_jobs, NB_DISK_JOBS_MAX);
+    pthread_mutex_init(&plane->ring_lock, NULL);
     for (unsigned i = 0; i < NB_WORKERS_MAX; i++)
         plane->workers[i].epoll_fd = plane->workers[i].inbox_fd = plane->workers[i].spare_fd = -1;
     for (unsigned i = 0; i < settings->threads; i++) {
@@ -351,12 +409,22 @@ nb_plane *nb_plane_new(const nb_settings *settings, const char **error) {
     return plane;
 }
 
+static void join_threads(nb_plane *plane, unsigned started) {
+    atomic_store(&plane->state, NB_STOPPING);
+    for (unsigned i = 0; i < started; i++)
+        ring(&plane->workers[i]);
+    for (unsigned i = 0; i < started; i++)
+        pthread_join(plane->workers[i].thread, NULL);
+    nb_queue_close(&plane->lookups);
+    nb_disk_stop(plane);
+}
+
 bool nb_plane_start(nb_plane *plane, const char **error) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the main thread's business */
     unsigned started = 0;
-    int failed = 0;
+    int failed = nb_disk_start(plane) ? 0 : EAGAIN;
     for (; started < plane->worker_count && !failed; started += !failed) {
         set_listening(&plane->workers[started], true);
         failed = pthread_create(&plane->workers[started].thread, NULL, run_worker, &plane->workers[started]);
@@ -365,12 +433,7 @@ bool nb_plane_start(nb_plane *plane, const char **error) {
     if (!failed)
         return true;
     *error = strerror(failed);
-    plane->worker_count = started + 1; /* the last one has a set to free, but no thread */
-    atomic_store(&plane->state, NB_STOPPING);
-    for (unsigned i = 0; i < started; i++) {
-        ring(&plane->workers[i]);
-        pthread_join(plane->workers[i].thread, NULL);
-    }
+    join_threads(plane, started);
     return false;
 }
 
@@ -380,27 +443,40 @@ void nb_plane_drain(nb_plane *plane) {
         ring(&plane->workers[i]);
 }
 
-void nb_plane_stop(nb_plane *plane) {
-    atomic_store(&plane->state, NB_STOPPING);
-    for (unsigned i = 0; i < plane->worker_count; i++)
-        ring(&plane->workers[i]);
-    for (unsigned i = 0; i < plane->worker_count; i++)
-        pthread_join(plane->workers[i].thread, NULL);
-}
+void nb_plane_stop(nb_plane *plane) { join_threads(plane, plane->worker_count); }
 
 static void close_if_open(int fd) {
     if (fd >= 0)
         close(fd);
 }
 
+/* Answers that came after their worker had ended find their connections closed, and let go of them. */
+static void free_worker(nb_worker *worker) {
+    if (worker->inbox_fd >= 0)
+        deliver_inbox(worker);
+    free_closed(worker);
+    close_if_open(worker->epoll_fd);
+    close_if_open(worker->inbox_fd);
+    close_if_open(worker->spare_fd);
+    nb_buffer_pool_free(&worker->buffers);
+    nb_keyring_give(worker->ring);
+    free(worker->scratch);
+    pthread_mutex_destroy(&worker->inbox_lock);
+}
+
+static void decline_all(nb_plane *plane) {
+    for (nb_item *item; (item = nb_queue_take(&plane->lookups, 1, 0));)
+        nb_lookup_decline(NB_OF(item, nb_lookup, item));
+}
+
 void nb_plane_free(nb_plane *plane) {
-    for (unsigned i = 0; i < plane->worker_count; i++) {
-        nb_worker *worker = &plane->workers[i];
-        close_if_open(worker->epoll_fd);
-        close_if_open(worker->inbox_fd);
-        close_if_open(worker->spare_fd);
-        nb_buffer_pool_free(&worker->buffers);
-        pthread_mutex_destroy(&worker->inbox_lock);
-    }
+    decline_all(plane);
+    for (unsigned i = 0; i < plane->worker_count; i++)
+        free_worker(&plane->workers[i]);
+    nb_keyring_give(plane->ring);
+    nb_cache_free(&plane->cache);
+    nb_queue_free(&plane->lookups);
+    nb_queue_free(&plane->disk_jobs);
+    pthread_mutex_destroy(&plane->ring_lock);
     free(plane);
 }

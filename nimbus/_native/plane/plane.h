@@ -18,11 +18,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "plane/auth.h"
 #include "plane/buffer.h"
+#include "plane/cache.h"
 #include "plane/chunked.h"
 #include "plane/http.h"
 #include "plane/list.h"
 #include "plane/metrics.h"
+#include "plane/queue.h"
 #include "plane/settings.h"
 
 enum {
@@ -35,6 +38,7 @@ enum {
     NB_LINGER_SIZE_BYTES_MAX = 8 << 20,    /* read and dropped, so that the peer sees our answer */
     NB_LINGER_MS = 5000,
     NB_TICK_MS = 1000,                     /* how often a body's pace is looked at */
+    NB_UNACKNOWLEDGED_MS_MAX = 120000,     /* a peer that acknowledges nothing for so long is gone */
     NB_ACCEPT_PAUSE_MS = 100,              /* after the process ran out of descriptors */
 };
 
@@ -102,8 +106,13 @@ struct nb_conn {
     nb_operation operation;
     int status;
     nb_body body;
+    size_t head_at, head_size; /* of the present request in `in`, for nb_conn_reparse */
     nb_relay *relay;
     nb_reply *reply;
+    nb_keyring *ring;   /* that `user` stands in, held as long as the request lasts */
+    const nb_key *user; /* who signed it */
+    nb_entry *awaited;  /* what the disk reads for us before the answer begins */
+    uint8_t disk_waits;
     char peer[46]; /* the peer's address as text, "" for a unix socket */
 };
 
@@ -142,6 +151,14 @@ struct nb_worker {
     nb_message *inbox_first, **inbox_last;
     atomic_size_t conn_count;
     nb_metrics metrics;
+    nb_auth auth;
+    nb_keyring *ring; /* the one that `auth` uses; a share of it */
+    uint64_t ring_number;
+    char request_id_prefix[17];
+    uint64_t request_number;
+    int64_t date_s;
+    char date[32]; /* Sun, 06 Nov 1994 08:49:37 GMT */
+    char *scratch; /* a block */
 };
 
 typedef enum { NB_RUNNING, NB_DRAINING, NB_STOPPING } nb_plane_state;
@@ -150,6 +167,13 @@ struct nb_plane {
     nb_settings settings;
     atomic_int state;
     atomic_size_t in_flight, conn_count;
+    nb_cache cache;
+    nb_queue lookups, disk_jobs;
+    pthread_t disk_threads[NB_DISK_THREADS_MAX];
+    unsigned disk_thread_count;
+    pthread_mutex_t ring_lock;
+    nb_keyring *ring;
+    _Atomic uint64_t ring_number; /* moves with every new ring */
     unsigned worker_count;
     nb_worker workers[NB_WORKERS_MAX];
 };
@@ -162,6 +186,7 @@ void nb_plane_stop(nb_plane *plane);  /* close everything, join the threads; the
 void nb_plane_free(nb_plane *plane);
 void nb_worker_post(nb_worker *worker, nb_message *message);
 void nb_worker_watch(nb_worker *worker, nb_source *source);
+void nb_plane_set_ring(nb_plane *plane, nb_keyring *ring); /* takes over the caller's share */
 
 /* --- conn.c --- */
 void nb_conn_open(nb_worker *worker, int fd, bool refused);
@@ -176,6 +201,9 @@ enum { NB_RECEIVED_END = 0, NB_RECEIVED_NOTHING = -1, NB_RECEIVED_BROKEN = -2 };
 ssize_t nb_conn_receive(nb_conn *conn); /* into `in`: how many bytes, or one of the above */
 nb_step nb_conn_flush(nb_conn *conn);   /* write `out`: AGAIN when all of it is out */
 const char *nb_status_reason(int status);
+const nb_request *nb_conn_reparse(nb_conn *conn); /* the present request again, after a wait */
+void nb_conn_hold_ring(nb_conn *conn);            /* keep conn->user valid as long as the request lasts */
+const char *nb_worker_date(nb_worker *worker);
 nb_step nb_conn_answer(nb_conn *conn, int status, const char *headers, const char *body); /* and close after it */
 nb_chunked_verdict nb_conn_take_body(nb_conn *conn, nb_span *payload); /* DATA points into `in`, already consumed */
 

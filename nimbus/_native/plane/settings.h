@@ -2,10 +2,18 @@
 #ifndef NIMBUS_PLANE_SETTINGS_H
 #define NIMBUS_PLANE_SETTINGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NB_UPSTREAM_PATH_SIZE_BYTES_MAX = 107, NB_LISTENERS_MAX = 64 };
+#include "plane/target.h"
+
+enum {
+    NB_UPSTREAM_PATH_SIZE_BYTES_MAX = 107,
+    NB_LISTENERS_MAX = 64,
+    NB_COMMON_HEADERS_SIZE_BYTES_MAX = 511,
+    NB_DISK_THREADS_MAX = 64,
+};
 
 typedef struct {
     int listeners[NB_LISTENERS_MAX]; /* bound, listening, non-blocking; worker i takes number i modulo the count */
@@ -18,6 +26,12 @@ typedef struct {
     int64_t header_timeout_ms; /* for a head to arrive, and for an idle connection */
     uint64_t body_rate_bytes_per_s;
     int64_t body_grace_ms;
+    bool serves_objects; /* somebody answers look-ups; else everything is relayed */
+    unsigned disk_threads;
+    size_t cache_size_bytes;
+    size_t cache_files_max;
+    nb_domains domains;
+    char common_headers[NB_COMMON_HEADERS_SIZE_BYTES_MAX + 1]; /* of every answer, each line with its CRLF */
 } nb_settings;
 
 #endif

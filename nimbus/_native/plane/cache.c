@@ -1,0 +1,247 @@
+/* See cache.h. Sharded chains under a lock each; the lock is held for a chain's walk and a list's two pointers. */
+#include "plane/cache.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "blocks.h"
+
+enum { EVICTIONS_FOR_FILES_MAX = 256 }; /* how hard one fill tries to free a descriptor */
+
+static uint64_t hash_of(nb_span name) { return nb_hash(name.ptr, name.len); }
+static nb_shard *shard_of(nb_cache *cache, uint64_t hash) { return &cache->shards[hash % NB_CACHE_SHARDS]; }
+static nb_entry **bucket_of(nb_shard *shard, uint64_t hash) {
+    return &shard->buckets[hash / NB_CACHE_SHARDS % NB_CACHE_SHARD_BUCKETS];
+}
+static size_t slot_of(uint64_t hash) { return (hash >> 40) % NB_CACHE_SLOTS; }
+
+void nb_cache_init(nb_cache *cache, size_t cost_bytes_max, size_t files_max) {
+    memset(cache, 0, sizeof *cache);
+    nb_files_init(&cache->files);
+    cache->shard_cost_bytes_max = cost_bytes_max / NB_CACHE_SHARDS;
+    cache->files_max = files_max;
+    for (size_t i = 0; i < NB_CACHE_SHARDS; i++) {
+        pthread_mutex_init(&cache->shards[i].lock, NULL);
+        nb_list_init(&cache->shards[i].lru);
+    }
+}
+
+static void free_entry(nb_cache *cache, nb_entry *entry) {
+    for (size_t i = 0; i < entry->extents_count; i++)
+        nb_files_give(&cache->files, entry->extents[i].file);
+    free(entry);
+}
+
+void nb_cache_give(nb_cache *cache, nb_entry *entry) {
+    if (atomic_fetch_sub(&entry->users, 1) == 1)
+        free_entry(cache, entry);
+}
+
+/* Let go of the shard's share in an entry that was taken out. */
+static void retire(nb_cache *cache, nb_entry *entry) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    atomic_store(&entry->dead_since_ms, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+    nb_cache_give(cache, entry);
+}
+
+static nb_entry **find(nb_shard *shard, nb_span name, uint64_t hash) {
+    nb_entry **at = bucket_of(shard, hash);
+    for (; *at; at = &(*at)->next)
+        if ((*at)->hash == hash && (*at)->name.len == name.len && memcmp((*at)->name.ptr, name.ptr, name.len) == 0)
+            break;
+    return at;
+}
+
+/* Take an entry out of its shard; the shard's share in it is the caller's then. Holds the lock. */
+static nb_entry *unlink_at(nb_shard *shard, nb_entry **at) {
+    nb_entry *entry = *at;
+    *at = entry->next;
+    nb_list_remove(&entry->lru);
+    shard->cost_bytes -= entry->cost_bytes;
+    return entry;
+}
+
+static nb_entry *unlink_oldest(nb_shard *shard) {
+    if (nb_list_is_empty(&shard->lru))
+        return NULL;
+    nb_entry *oldest = NB_OF(shard->lru.next, nb_entry, lru);
+    return unlink_at(shard, find(shard, oldest->name, oldest->hash));
+}
+
+nb_entry *nb_cache_find(nb_cache *cache, nb_span name) {
+    uint64_t hash = hash_of(name);
+    nb_shard *shard = shard_of(cache, hash);
+    pthread_mutex_lock(&shard->lock);
+    nb_entry *entry = *find(shard, name, hash);
+    if (entry) {
+        atomic_fetch_add(&entry->users, 1);
+        nb_list_remove(&entry->lru);
+        nb_list_append(&shard->lru, &entry->lru);
+    }
+    pthread_mutex_unlock(&shard->lock);
+    return entry;
+}
+
+/* --- changes ------------------------------------------------------------------------------------------- */
+
+uint64_t nb_cache_number(nb_cache *cache, nb_span name) { return atomic_load(&cache->changes[slot_of(hash_of(name))]); }
+
+static void drop(nb_cache *cache, nb_span name, uint64_t hash) {
+    nb_shard *shard = shard_of(cache, hash);
+    pthread_mutex_lock(&shard->lock);
+    nb_entry **at = find(shard, name, hash);
+    nb_entry *entry = *at ? unlink_at(shard, at) : NULL;
+    pthread_mutex_unlock(&shard->lock);
+    if (entry)
+        retire(cache, entry);
+}
+
+void nb_cache_begin(nb_cache *cache, nb_span name) {
+    uint64_t hash = hash_of(name);
+    atomic_fetch_add(&cache->changing[slot_of(hash)], 1);
+    atomic_fetch_add(&cache->changes[slot_of(hash)], 1);
+    drop(cache, name, hash); /* after the number moved: a fill either was there, or sees the new number */
+}
+
+void nb_cache_end(nb_cache *cache, nb_span name) {
+    uint64_t hash = hash_of(name);
+    atomic_fetch_add(&cache->changes[slot_of(hash)], 1);
+    atomic_fetch_sub(&cache->changing[slot_of(hash)], 1);
+}
+
+static void clear_shard(nb_cache *cache, nb_shard *shard) {
+    for (;;) {
+        pthread_mutex_lock(&shard->lock);
+        nb_entry *entry = unlink_oldest(shard);
+        pthread_mutex_unlock(&shard->lock);
+        if (!entry)
+            return;
+        retire(cache, entry);
+    }
+}
+
+void nb_cache_clear(nb_cache *cache) {
+    for (size_t i = 0; i < NB_CACHE_SLOTS; i++)
+        atomic_fetch_add(&cache->changes[i], 1);
+    for (size_t i = 0; i < NB_CACHE_SHARDS; i++)
+        clear_shard(cache, &cache->shards[i]);
+}
+
+void nb_cache_free(nb_cache *cache) {
+    nb_cache_clear(cache);
+    for (size_t i = 0; i < NB_CACHE_SHARDS; i++)
+        pthread_mutex_destroy(&cache->shards[i].lock);
+    nb_files_free(&cache->files);
+}
+
+/* --- filling ------------------------------------------------------------------------------------------- */
+
+static size_t blocks_of(const nb_extent *extent) {
+    return extent->file->table ? (size_t)((extent->length + NB_BLOCK_SIZE - 1) / NB_BLOCK_SIZE) : 1;
+}
+
+static nb_span copy(char **at, nb_span from) {
+    nb_span to = {*at, from.len};
+    if (from.len)
+        memcpy(*at, from.ptr, from.len);
+    *at += from.len;
+    return to;
+}
+
+/* One allocation: the entry, its extents, their stamps, its texts. */
+static nb_entry *make_entry(const nb_fill *fill) {
+    size_t stamps = 0;
+    for (size_t i = 0; i < fill->extents_count; i++)
+        stamps += blocks_of(&fill->extents[i]);
+    size_t fixed = sizeof(nb_entry) + fill->extents_count * sizeof(nb_extent);
+    size_t cost = fixed + stamps * sizeof(uint32_t) + fill->name.len + fill->owner.len + fill->etag.len +
+                  fill->modified_http.len + fill->headers.len + fill->headers_304.len + fill->checksum_headers.len;
+    nb_entry *entry = calloc(1, cost);
+    if (!entry)
+        return NULL;
+    entry->cost_bytes = cost;
+    entry->hash = hash_of(fill->name);
+    entry->size = fill->size;
+    entry->modified_s = fill->modified_s;
+    entry->extents_count = fill->extents_count;
+    _Atomic uint32_t *stamp = (_Atomic uint32_t *)((char *)entry + fixed);
+    uint64_t at_byte = 0;
+    for (size_t i = 0; i < fill->extents_count; i++) {
+        entry->extents[i] = fill->extents[i];
+        entry->extents[i].at = at_byte;
+        entry->extents[i].verified_s = stamp;
+        at_byte += fill->extents[i].length;
+        stamp += blocks_of(&fill->extents[i]);
+    }
+    char *at = (char *)stamp;
+    entry->name = copy(&at, fill->name);
+    entry->owner = copy(&at, fill->owner);
+    entry->etag = copy(&at, fill->etag);
+    entry->modified_http = copy(&at, fill->modified_http);
+    entry->headers = copy(&at, fill->headers);
+    entry->headers_304 = copy(&at, fill->headers_304);
+    entry->checksum_headers = copy(&at, fill->checksum_headers);
+    return entry;
+}
+
+static void make_room_for_files(nb_cache *cache, uint64_t from) {
+    for (size_t i = 0; i < EVICTIONS_FOR_FILES_MAX && atomic_load(&cache->files.count) > cache->files_max; i++) {
+        nb_shard *shard = &cache->shards[(from + i) % NB_CACHE_SHARDS];
+        pthread_mutex_lock(&shard->lock);
+        nb_entry *entry = unlink_oldest(shard);
+        pthread_mutex_unlock(&shard->lock);
+        if (entry)
+            retire(cache, entry);
+    }
+}
+
+/* Put the entry into its shard unless a change came between. Frees what it displaces. */
+static bool insert(nb_cache *cache, nb_entry *entry, uint64_t number) {
+    nb_shard *shard = shard_of(cache, entry->hash);
+    size_t slot = slot_of(entry->hash);
+    nb_entry *displaced = NULL;
+    pthread_mutex_lock(&shard->lock);
+    bool is_current = atomic_load(&cache->changes[slot]) == number && atomic_load(&cache->changing[slot]) == 0;
+    if (is_current) {
+        nb_entry **at = find(shard, entry->name, entry->hash);
+        if (*at) {
+            displaced = unlink_at(shard, at);
+            displaced->next = NULL;
+        }
+        nb_entry **bucket = bucket_of(shard, entry->hash);
+        entry->next = *bucket;
+        *bucket = entry;
+        nb_list_append(&shard->lru, &entry->lru);
+        shard->cost_bytes += entry->cost_bytes;
+        while (shard->cost_bytes > cache->shard_cost_bytes_max && shard->lru.next != &entry->lru) {
+            nb_entry *oldest = unlink_oldest(shard);
+            oldest->next = displaced;
+            displaced = oldest;
+        }
+    }
+    pthread_mutex_unlock(&shard->lock);
+    while (displaced) {
+        nb_entry *next = displaced->next;
+        retire(cache, displaced);
+        displaced = next;
+    }
+    return is_current;
+}
+
+nb_entry *nb_cache_fill(nb_cache *cache, const nb_fill *fill, uint64_t number) {
+    nb_entry *entry = make_entry(fill);
+    if (!entry) {
+        for (size_t i = 0; i < fill->extents_count; i++)
+            nb_files_give(&cache->files, fill->extents[i].file);
+        return NULL;
+    }
+    atomic_init(&entry->users, 2); /* the shard's and the caller's */
+    if (!insert(cache, entry, number)) {
+        free_entry(cache, entry);
+        return NULL;
+    }
+    make_room_for_files(cache, entry->hash);
+    return entry;
+}

@@ -1,0 +1,100 @@
+/* The object cache: what a signed GET needs to know of an object, by bucket and key; bounded in bytes and files.
+ *
+ * Coherence: whoever changes an object calls nb_cache_begin before the change can become visible and nb_cache_end
+ * before it is answered. In between nothing is filled for that key, and a fill that was looked up before is
+ * refused, because it brings the number of its slot from before the look-up. So a read that begins after an answered
+ * write never sees what was before it, and no two reads see a write come and go.
+ *
+ * Entries are counted by their users; one that was dropped from the cache lives until the last answer from it is
+ * out. Such an entry says since when it is out of the cache (dead_since_ms, monotonic): from then on nobody tells it
+ * of a change, and its frames may be freed some seconds later, see reply.c. Any thread.
+ */
+#ifndef NIMBUS_PLANE_CACHE_H
+#define NIMBUS_PLANE_CACHE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "plane/files.h"
+#include "plane/list.h"
+#include "span.h"
+
+enum {
+    NB_CACHE_SHARDS = 64,
+    NB_CACHE_SHARD_BUCKETS = 4096,
+    NB_CACHE_SLOTS = 4096, /* of changes: keys that share one only make each other's fills fail */
+    NB_EXTENTS_MAX = 64,
+};
+
+/* A run of an object's bytes in a file. */
+typedef struct {
+    nb_file *file;
+    uint64_t at;     /* where it begins in the object */
+    uint64_t offset; /* where it begins in the file */
+    uint64_t length;
+    uint64_t hash;   /* of a frame's payload; a blob's are in file->table */
+    _Atomic uint32_t *verified_s; /* for each block: when it last matched its hash, in monotonic seconds; 0: never */
+} nb_extent;
+
+typedef struct nb_entry {
+    struct nb_entry *next;
+    nb_link lru;
+    atomic_size_t users;
+    _Atomic int64_t dead_since_ms; /* 0: in the cache */
+    size_t cost_bytes;
+    uint64_t hash;
+    uint64_t size;
+    int64_t modified_s;
+    nb_span name, owner, etag, modified_http;
+    nb_span headers;          /* of a 200, without Content-Length */
+    nb_span headers_304;
+    nb_span checksum_headers; /* when the client asked for them */
+    size_t extents_count;
+    nb_extent extents[];
+} nb_entry;
+
+/* What a fill is made of; everything is copied. `files` are handed over, also on failure. */
+typedef struct {
+    nb_span name, owner, etag, modified_http, headers, headers_304, checksum_headers;
+    uint64_t size;
+    int64_t modified_s;
+    size_t extents_count;
+    nb_extent extents[NB_EXTENTS_MAX]; /* without `at` and verified_s */
+} nb_fill;
+
+typedef struct {
+    pthread_mutex_t lock;
+    size_t cost_bytes;
+    nb_link lru; /* the least recently used first */
+    nb_entry *buckets[NB_CACHE_SHARD_BUCKETS];
+} nb_shard;
+
+typedef struct nb_cache {
+    nb_files files;
+    size_t shard_cost_bytes_max;
+    size_t files_max;
+    _Atomic uint64_t changes[NB_CACHE_SLOTS];  /* begun and ended */
+    _Atomic uint32_t changing[NB_CACHE_SLOTS]; /* begun and not ended */
+    nb_shard shards[NB_CACHE_SHARDS];
+} nb_cache;
+
+void nb_cache_init(nb_cache *cache, size_t cost_bytes_max, size_t files_max);
+void nb_cache_free(nb_cache *cache); /* REQUIRES: no entry is in use */
+
+/* The entry of this name, to be given back; NULL when there is none. */
+nb_entry *nb_cache_find(nb_cache *cache, nb_span name);
+void nb_cache_give(nb_cache *cache, nb_entry *entry);
+
+/* The number to look up with; and the fill that brings it back. The entry is to be given back; NULL: refused. */
+uint64_t nb_cache_number(nb_cache *cache, nb_span name);
+nb_entry *nb_cache_fill(nb_cache *cache, const nb_fill *fill, uint64_t number);
+
+void nb_cache_begin(nb_cache *cache, nb_span name);
+void nb_cache_end(nb_cache *cache, nb_span name);
+
+/* Forget everything: users, policies or owners changed. */
+void nb_cache_clear(nb_cache *cache);
+
+#endif

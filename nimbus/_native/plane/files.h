@@ -1,0 +1,40 @@
+/* Open files of the data engine, shared by whatever is read from them, closed with their last user.
+ *
+ * Must always hold: a file in use stays readable although its name is gone; a blob's table of block hashes is kept
+ * only after it matched the hash in the location. Any thread.
+ */
+#ifndef NIMBUS_PLANE_FILES_H
+#define NIMBUS_PLANE_FILES_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { NB_FILES_BUCKETS = 4096 };
+
+typedef struct nb_file {
+    struct nb_file *next;
+    size_t users; /* under the table's lock */
+    int fd;
+    void *table; /* of a blob: XXH3-64 of each block; NULL for a segment */
+    char path[];
+} nb_file;
+
+typedef struct {
+    pthread_mutex_t lock;
+    nb_file *buckets[NB_FILES_BUCKETS];
+    atomic_size_t count;
+} nb_files;
+
+void nb_files_init(nb_files *files);
+void nb_files_free(nb_files *files); /* REQUIRES: nobody uses a file any more */
+
+/* A segment; or a blob of `length` data bytes whose table has the hash `table_hash`. NULL: it cannot be opened, or is
+ * not what the location says. Blocks on the disk. */
+nb_file *nb_files_take_segment(nb_files *files, const char *path);
+nb_file *nb_files_take_blob(nb_files *files, const char *path, uint64_t length, uint64_t table_hash);
+void nb_files_give(nb_files *files, nb_file *file);
+
+#endif

@@ -1,0 +1,211 @@
+/* See reply.h. */
+#define _GNU_SOURCE /* preadv2 */
+#include "plane/reply.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include "plane/disk.h"
+
+static uint32_t now_s(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint32_t)now.tv_sec + 1; /* 0 means never */
+}
+
+/* --- verified blocks ----------------------------------------------------------------------------------- */
+
+static nb_extent *extent_at(nb_entry *entry, uint64_t at) {
+    size_t low = 0, high = entry->extents_count;
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (entry->extents[middle].at <= at)
+            low = middle;
+        else
+            high = middle;
+    }
+    return &entry->extents[low];
+}
+
+/* A frame is one block of its own size. */
+static uint64_t block_size(const nb_extent *extent) { return extent->file->table ? NB_BLOCK_SIZE : extent->length; }
+
+static bool is_cached(int fd, uint64_t at) {
+    char byte;
+    struct iovec one = {&byte, 1};
+    return preadv2(fd, &one, 1, (off_t)at, RWF_NOWAIT) == 1;
+}
+
+static nb_status read_extent(const nb_extent *extent, uint64_t start, uint64_t end, char *out, bool wait) {
+    if (extent->file->table)
+        return nb_read_blocks(extent->file->fd, out, extent->file->table, extent->length, start, end, wait);
+    return nb_read_verified(extent->file->fd, out, extent->offset, extent->length, extent->hash, start, end, wait);
+}
+
+/* One block, verified long ago or not at all: read it whole. */
+static nb_status verify_block(nb_extent *extent, uint64_t block, char *scratch, bool wait) {
+    uint64_t start = block * block_size(extent), end = start + block_size(extent);
+    if (end > extent->length)
+        end = extent->length;
+    nb_status status = read_extent(extent, start, end, scratch, wait);
+    if (status == NB_OK)
+        atomic_store_explicit(&extent->verified_s[block], now_s(), memory_order_relaxed);
+    return status;
+}
+
+static nb_status block_ready(nb_extent *extent, uint64_t block, char *scratch, bool wait) {
+    uint32_t verified = atomic_load_explicit(&extent->verified_s[block], memory_order_relaxed);
+    if (verified == 0 || now_s() - verified > NB_VERIFIED_S)
+        return verify_block(extent, block, scratch, wait);
+    if (wait)
+        return NB_OK;
+    uint64_t start = extent->offset + block * block_size(extent), end = start + block_size(extent);
+    if (end > extent->offset + extent->length)
+        end = extent->offset + extent->length;
+    return is_cached(extent->file->fd, end - 1) && is_cached(extent->file->fd, start) ? NB_OK : NB_WOULD_BLOCK;
+}
+
+nb_status nb_entry_ready(nb_entry *entry, uint64_t at, uint64_t end, char *scratch, bool wait, uint64_t *ready_end) {
+    nb_extent *extent = extent_at(entry, at);
+    if (end > extent->at + extent->length)
+        end = extent->at + extent->length;
+    *ready_end = at;
+    while (*ready_end < end) {
+        uint64_t block = (*ready_end - extent->at) / block_size(extent);
+        nb_status status = block_ready(extent, block, scratch, wait);
+        if (status != NB_OK)
+            return *ready_end > at ? NB_OK : status;
+        uint64_t block_end = extent->at + (block + 1) * block_size(extent);
+        *ready_end = block_end < end ? block_end : end;
+    }
+    return NB_OK;
+}
+
+nb_status nb_entry_read(nb_entry *entry, uint64_t at, uint64_t end, char *out, bool wait) {
+    nb_extent *extent = extent_at(entry, at);
+    return read_extent(extent, at - extent->at, end - extent->at, out, wait);
+}
+
+/* --- sending ------------------------------------------------------------------------------------------- */
+
+bool nb_reply_begin(nb_conn *conn, nb_entry *entry, uint64_t at, uint64_t end) {
+    nb_reply *reply = calloc(1, sizeof *reply);
+    if (!reply)
+        return false;
+    reply->entry = entry;
+    reply->at = at;
+    reply->end = end;
+    conn->reply = reply;
+    return true;
+}
+
+void nb_reply_end(nb_conn *conn) {
+    nb_reply *reply = conn->reply;
+    conn->reply = NULL;
+    nb_cache_give(&conn->worker->plane->cache, reply->entry);
+    free(reply->copied);
+    free(reply);
+}
+
+static bool is_dead(const nb_entry *entry, int64_t now_ms, int64_t for_ms) {
+    int64_t since = atomic_load(&entry->dead_since_ms);
+    return since && now_ms - since >= for_ms;
+}
+
+/* Copy the rest of the frame at reply->at, verified. */
+static nb_status copy_frame(nb_reply *reply, bool wait) {
+    nb_extent *extent = extent_at(reply->entry, reply->at);
+    uint64_t end = extent->at + extent->length < reply->end ? extent->at + extent->length : reply->end;
+    free(reply->copied);
+    reply->copied = malloc(end - reply->at);
+    if (!reply->copied)
+        return NB_FAILED;
+    reply->copied_at = reply->at;
+    reply->copied_end = 0;
+    nb_status status = nb_entry_read(reply->entry, reply->at, end, reply->copied, wait);
+    if (status == NB_OK)
+        reply->copied_end = end;
+    return status;
+}
+
+bool nb_reply_tick(nb_conn *conn) {
+    nb_reply *reply = conn->reply;
+    if (!reply || reply->at >= reply->end || reply->copied_end > reply->at)
+        return true;
+    if (extent_at(reply->entry, reply->at)->file->table || !is_dead(reply->entry, conn->worker->now_ms, NB_DEAD_MS_MAX))
+        return true;
+    nb_status status = copy_frame(reply, false);
+    return status == NB_OK || status == NB_WOULD_BLOCK;
+}
+
+static nb_step after_send(nb_conn *conn, ssize_t count) {
+    if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
+        conn->can_write = false;
+        return NB_STEP_WAIT;
+    }
+    if (count <= 0)
+        return NB_STEP_CLOSE; /* 0: the file ended early; the head has promised more */
+    conn->reply->at += (uint64_t)count;
+    conn->moved_bytes += (uint64_t)count;
+    nb_count(&conn->worker->metrics.sent_bytes, (uint64_t)count);
+    return NB_STEP_AGAIN;
+}
+
+static nb_step send_copied(nb_conn *conn) {
+    nb_reply *reply = conn->reply;
+    const char *from = reply->copied + (reply->at - reply->copied_at);
+    return after_send(conn, send(conn->source.fd, from, reply->copied_end - reply->at, MSG_NOSIGNAL));
+}
+
+static nb_step send_file(nb_conn *conn, uint64_t ready_end) {
+    nb_reply *reply = conn->reply;
+    const nb_extent *extent = extent_at(reply->entry, reply->at);
+    off_t offset = (off_t)(extent->offset + (reply->at - extent->at));
+    return after_send(conn, sendfile(conn->source.fd, extent->file->fd, &offset, ready_end - reply->at));
+}
+
+static nb_step send_next(nb_conn *conn) {
+    nb_reply *reply = conn->reply;
+    nb_worker *worker = conn->worker;
+    if (reply->copied_end > reply->at)
+        return send_copied(conn);
+    nb_status status;
+    bool is_frame = extent_at(reply->entry, reply->at)->file->table == NULL;
+    if (is_frame && is_dead(reply->entry, worker->now_ms, 0)) {
+        status = copy_frame(reply, false);
+        if (status == NB_OK)
+            return send_copied(conn);
+    } else {
+        uint64_t ready_end, end = reply->at + NB_SENDFILE_SIZE_BYTES_MAX;
+        status = nb_entry_ready(reply->entry, reply->at, end < reply->end ? end : reply->end, worker->scratch, false,
+                                &ready_end);
+        if (status == NB_OK)
+            return send_file(conn, ready_end);
+    }
+    if (status == NB_WOULD_BLOCK && nb_disk_ask(conn, reply->entry, reply->at, reply->end))
+        return NB_STEP_WAIT;
+    return NB_STEP_CLOSE; /* damaged or overloaded: half an answer must not look whole */
+}
+
+nb_step nb_reply_step(nb_conn *conn) {
+    nb_step step = nb_conn_flush(conn);
+    if (step != NB_STEP_AGAIN || !conn->reply)
+        return step;
+    uint64_t began = conn->moved_bytes;
+    while (conn->reply->at < conn->reply->end) {
+        if (!conn->can_write)
+            return NB_STEP_WAIT;
+        if (conn->moved_bytes - began >= NB_TURN_SIZE_BYTES_MAX)
+            return NB_STEP_YIELD;
+        step = send_next(conn);
+        if (step != NB_STEP_AGAIN)
+            return step;
+    }
+    nb_reply_end(conn);
+    return NB_STEP_AGAIN;
+}

@@ -1,0 +1,44 @@
+/* Our own answers with bytes of an object in them: verified, then sent without a copy where that pays.
+ *
+ * Must always hold: no byte of a block leaves before the block matched its hash, now or within NB_VERIFIED_S; no read
+ * that may wait for a disk happens on a worker. Frames of an entry that is out of the cache are copied and verified
+ * anew, because a deleted frame's pages may be given back some seconds later; blobs are only unlinked, and stay.
+ */
+#ifndef NIMBUS_PLANE_REPLY_H
+#define NIMBUS_PLANE_REPLY_H
+
+#include "blocks.h"
+#include "plane/cache.h"
+#include "plane/plane.h"
+
+enum {
+    NB_VERIFIED_S = 60,                  /* a block that matched its hash counts as verified for so long */
+    NB_SMALL_SIZE_BYTES_MAX = 8192,      /* read and sent in one go: cheaper than sendfile (measured) */
+    NB_SENDFILE_SIZE_BYTES_MAX = 1 << 20,
+    NB_WINDOW_SIZE_BYTES = 4 << 20,      /* what the disk pool reads before it reports back */
+    NB_DEAD_MS_MAX = 1000,               /* a frame is sent from its file for so long after its entry left the cache */
+};
+
+struct nb_reply {
+    nb_entry *entry;
+    uint64_t at, end; /* of the object, half-open: what is still to be sent */
+    char *copied;     /* of a frame that may go away: sent from here up to copied_end */
+    uint64_t copied_at, copied_end;
+};
+
+/* Whether the block of the object at byte `at` can be sent at once. NB_WOULD_BLOCK: the disk pool must look first.
+ * On NB_OK *ready_end is where the verified run ends. With `wait` it may block. */
+nb_status nb_entry_ready(nb_entry *entry, uint64_t at, uint64_t end, char *scratch, bool wait, uint64_t *ready_end);
+
+/* Verified bytes [at, end) of one extent into out. */
+nb_status nb_entry_read(nb_entry *entry, uint64_t at, uint64_t end, char *out, bool wait);
+
+/* Take over the entry and send its bytes [at, end) behind what is in conn->out. */
+bool nb_reply_begin(nb_conn *conn, nb_entry *entry, uint64_t at, uint64_t end);
+nb_step nb_reply_step(nb_conn *conn);
+void nb_reply_end(nb_conn *conn);
+
+/* Now and then: rescue a frame that is being sent slowly and may go away. False: the connection must close. */
+bool nb_reply_tick(nb_conn *conn);
+
+#endif

@@ -1,0 +1,46 @@
+/* Which bucket and key a request names, and what its query asks: pure functions over spans.
+ *
+ * Only the plain cases are decided here. Whatever needs an opinion (broken escapes, sub-resources, encoded bucket
+ * names) is NB_TARGET_OTHER, and the embedded server has the opinion.
+ */
+#ifndef NIMBUS_PLANE_TARGET_H
+#define NIMBUS_PLANE_TARGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "span.h"
+
+enum {
+    NB_KEY_SIZE_BYTES_MAX = 1024,
+    NB_BUCKET_SIZE_BYTES_MAX = 63,
+    NB_DOMAINS_MAX = 16,
+    NB_DOMAIN_SIZE_BYTES_MAX = 253,
+};
+
+typedef enum { NB_TARGET_OBJECT, NB_TARGET_OTHER } nb_target_verdict;
+
+typedef struct {
+    size_t count;
+    char names[NB_DOMAINS_MAX][NB_DOMAIN_SIZE_BYTES_MAX + 1]; /* lower case */
+} nb_domains;
+
+/* Bucket, a zero byte, and the percent-decoded key: what the cache is asked for. */
+typedef struct {
+    size_t bucket_len, key_len;
+    char name[NB_BUCKET_SIZE_BYTES_MAX + 1 + NB_KEY_SIZE_BYTES_MAX];
+} nb_target;
+
+nb_target_verdict nb_target_parse(nb_span path, nb_span host, const nb_domains *domains, nb_target *out);
+
+static inline nb_span nb_target_name(const nb_target *target) {
+    return (nb_span){target->name, target->bucket_len + 1 + target->key_len};
+}
+
+/* Take the next `name=value` off a raw query; false at the end. */
+bool nb_query_next(nb_span *query, nb_span *name, nb_span *value);
+
+/* Whether the query has nothing but a signature and the name of the operation, as some SDKs add it. */
+bool nb_query_is_plain(nb_span query, const char *operation);
+
+#endif
