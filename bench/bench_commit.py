@@ -1,8 +1,8 @@
 """The commit thread over RocksDB: what group commit is worth, and what the thread itself costs.
 
 Two contests. In wall time, a commit among 256 writers against a commit of one writer alone: both wait for the same
-disk, so the ratio (1/25 to 1/80, with the disk) is the group's doing. In CPU time, the same commit against the bare write batch
-that it ends in: what lies between is the queue, the view, the checks and the answer.
+disk, so the ratio (1/25 to 1/80, with the disk) is the group's doing. In CPU time, the same commit against the bare
+write batch that it ends in: what lies between is the queue, the view, the checks and the answer.
 """
 
 from __future__ import annotations
