@@ -69,9 +69,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     try:
         arguments.run(arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:  # `nimbus config | head`: the reader has seen enough
+        if sys.stdout is not None:  # it is None when the caller closed it
+            sys.stdout.flush()
+    except BrokenPipeError:  # `nimbus config | head`: the reader has seen enough; nobody is left to be told
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILURE
     except KeyboardInterrupt:
         return _fail("interrupted")
     except NimbusError as error:
