@@ -52,7 +52,7 @@ def test_a_second_opening_is_refused_with_what_to_do(tmp_path: Path) -> None:
     open_rocksdb(OPTIONS, tmp_path).close()
 
 
-def test_closing_lays_down_the_ballast_for_the_next_start(tmp_path: Path) -> None:
+def test_opening_lays_down_the_ballast(tmp_path: Path) -> None:
     open_rocksdb(OPTIONS, tmp_path).close()
     assert (tmp_path / "rocksdb.ballast").stat().st_blocks * 512 >= 1 << 20
 
