@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 from nimbus.base.errors import ObjectMissing, PartInvalid
@@ -26,14 +27,18 @@ from nimbus.store.api import Condition, Digests, Ingest
 from nimbus.store.records import Object, Part
 
 ReadRequest = model.GetObjectRequest | model.HeadObjectRequest
-_OVERRIDES = (
-    "cache_control",
-    "content_disposition",
-    "content_encoding",
-    "content_language",
-    "content_type",
-    "expires",
-)
+# parameter of the request: member of the reply
+_OVERRIDES = {
+    "response_cache_control": "cache_control",
+    "response_content_disposition": "content_disposition",
+    "response_content_encoding": "content_encoding",
+    "response_content_language": "content_language",
+    "response_content_type": "content_type",
+    "response_expires": "expires",
+}
+_overriding = attrgetter(*_OVERRIDES)
+_conditions = attrgetter("if_match", "if_none_match", "if_modified_since", "if_unmodified_since")
+_UNCONDITIONAL = (None, None, None, None)
 _ATTRIBUTES = frozenset({"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"})
 _PARTS_PAGE_MAX = 1000
 
@@ -83,10 +88,8 @@ async def _read(ctx: Context, request: ReadRequest) -> tuple[Object, Span | None
 
 
 def _is_unmodified(record: Object, request: ReadRequest) -> bool:
-    conditions = ReadConditions(
-        request.if_match, request.if_none_match, request.if_modified_since, request.if_unmodified_since
-    )
-    return is_unmodified(record, conditions)
+    values = _conditions(request)
+    return values != _UNCONDITIONAL and is_unmodified(record, ReadConditions(*values))
 
 
 def _range(ctx: Context, value: str, record: Object) -> Span | None:
@@ -113,10 +116,9 @@ def _part_checksums(record: Object, part: Part | None) -> dict[str, str]:
 
 def _override(fields: dict[str, Any], request: ReadRequest) -> None:
     """The response-* parameters; whoever gets here has signed them."""
-    for field in _OVERRIDES:
-        value = getattr(request, "response_" + field)
-        if value is not None:
-            fields[field] = value
+    values = _overriding(request)
+    if any(values):
+        fields |= {field: value for field, value in zip(_OVERRIDES.values(), values, strict=True) if value}
 
 
 async def put_object(ctx: Context, request: model.PutObjectRequest) -> Reply:
