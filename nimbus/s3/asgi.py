@@ -67,7 +67,7 @@ class S3Asgi:
 
     def _refusal(self, head: Head, headers: dict[str, str]) -> S3Error | None:
         """What is wrong with a head before anybody asks what it wants."""
-        if self._in_flight > self._settings.requests_max:
+        if self._is_overloaded():
             return S3Error("SlowDown")
         if not headers.get("host"):
             return S3Error("InvalidRequest", "The Host header is missing.")
@@ -80,6 +80,9 @@ class S3Asgi:
         if coding is not None and (coding.lower() != "chunked" or "content-length" in headers):
             return S3Error("NotImplemented", "Transfer codings other than chunked are not implemented.")
         return None
+
+    def _is_overloaded(self) -> bool:
+        return self._in_flight > self._settings.requests_max
 
     # --- answers ---
 
@@ -142,6 +145,8 @@ class S3Asgi:
 
     def _can_drain(self, exchange: Exchange) -> bool:
         """Whether reading the rest of the body is cheaper than a new connection."""
+        if self._is_overloaded():
+            return False
         headers = exchange.headers
         size = headers.get("content-length", "")
         is_small = size.isdigit() and int(size) <= self._settings.drain_size_bytes_max
@@ -151,6 +156,8 @@ class S3Asgi:
         """Read what the client still sends, up to a bound, so that it reads our answer instead of a reset."""
         if "expect" in exchange.headers and not (exchange.body is not None and exchange.body.invited):
             return  # it waits for an invitation that it does not get
+        if self._is_overloaded():
+            return  # a place is worth more than the manners
         left = self._settings.drain_size_bytes_max
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._settings.drain_s):
