@@ -1,128 +1,204 @@
-"""The store alone, without HTTP: durable 4 KiB writes, hot reads and listings on RocksDB and local files.
+"""The store without HTTP, over RocksDB and local files: group commit, overwriting, hot reads, listings.
 
-    python bench/bench_store.py [seconds per figure] [directory]
-
-Prints one line for each figure. The ratio of 256 writers to one is what group commit is worth: both wait for the
-same disk, so the ratio says more than the rates.
+Writers wait for the disk, so their contests count wall time, many writers against one on the same disk in the same
+run; the others count the CPU of this process against the bare engine calls beneath them.
 """
 
 from __future__ import annotations
 
 import asyncio
-import resource
-import sys
-import tempfile
+import os
 import time
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import pytest
 import uvloop
 
+from bench.contest import Contests
 from nimbus.base.clock import SystemClock
 from nimbus.base.span import Span
-from nimbus.data.local import open_local
+from nimbus.data.local import LocalDataStore, open_local
+from nimbus.meta import keys
 from nimbus.meta.committer import OwnedCommitter
-from nimbus.meta.rocksdb import open_rocksdb
+from nimbus.meta.rocksdb import RocksMap, open_rocksdb
 from nimbus.store.api import Digests, NewObject
 from nimbus.store.store import Store
 
 BODY = b"x" * 4096
 NEW = NewObject("owner", "application/octet-stream", {}, {"origin": "bench"})
 DIGESTS = Digests("9e107d9d372bb6826bd81d3542a419d6", {"CRC32": "AAAAAA=="})
+WRITERS = 256
+LISTED = 20_000
 
 
-def cpu_s() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+class Bench:
+    """A store with a bucket, on a loop that runs one call at a time."""
+
+    def __init__(self, directory: Path) -> None:
+        self.runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        self.map: RocksMap = open_rocksdb({}, directory)
+        self.data = open_local({}, directory)
+        self.committer = OwnedCommitter(self.map)
+        self.turn = 0
+        self.store = self.runner.run(self._start())
+
+    async def _start(self) -> Store:
+        store = Store(self.map, self.committer, self.data, SystemClock())
+        await store.start()
+        await store.create_bucket("bench", "owner", "")
+        return store
+
+    def close(self) -> None:
+        self.runner.run(self.store.close())
+        self.committer.close()
+        self.data.close()
+        self.map.close()
+        self.runner.close()
+
+    async def put(self, key: str) -> None:
+        ingest = self.store.ingest(len(BODY))
+        await ingest.write(BODY)
+        await self.store.put_object("bench", key, NEW, ingest, DIGESTS, None)
+
+    def write(self, writers: int, each: int, keys_each: int) -> float:
+        """Wall seconds of one write when `writers` write at once; keys repeat after `keys_each` of a writer."""
+        self.turn += 1
+        base = f"{self.turn}/" if keys_each >= each else "again/"
+
+        async def writer(name: int) -> None:
+            for number in range(each):
+                await self.put(f"{base}{name}/{number % keys_each}")
+
+        async def together() -> None:
+            await asyncio.gather(*(writer(name) for name in range(writers)))
+
+        begun = time.perf_counter()
+        self.runner.run(together())
+        return (time.perf_counter() - begun) / (writers * each)
+
+    def cpu_of(self, call: Callable[[], Awaitable[object]], calls: int) -> float:
+        """CPU seconds of one call."""
+
+        async def repeat() -> None:
+            for _ in range(calls):
+                await call()
+
+        begun = time.process_time()
+        self.runner.run(repeat())
+        return (time.process_time() - begun) / calls
 
 
-async def put(store: Store, key: str) -> None:
-    ingest = store.ingest(len(BODY))
-    await ingest.write(BODY)
-    await store.put_object("bench", key, NEW, ingest, DIGESTS, None)
+@pytest.fixture(scope="module")
+def bench(bench_dir: Path) -> Iterator[Bench]:
+    directory = bench_dir / "store"
+    directory.mkdir(parents=True)
+    bench = Bench(directory)
+    yield bench
+    bench.close()
 
 
-async def write_for(store: Store, seconds: float, writers: int, keys: int) -> tuple[float, float]:
-    """Rate of acknowledged writes and CPU microseconds of each; keys repeat after `keys` of a writer."""
-    written = 0
-    end = time.perf_counter() + seconds
+@pytest.fixture(scope="module")
+def listed(bench: Bench) -> bytes:
+    """A prefix full of keys; the range of rows that holds them."""
 
-    async def writer(name: int) -> None:
-        nonlocal written
-        turn = 0
-        while time.perf_counter() < end:
-            await put(store, f"{writers}/{name}/{turn % keys}")
-            turn += 1
-            written += 1
+    async def fill() -> None:
+        for first in range(0, LISTED, 500):
+            await asyncio.gather(*(bench.put(f"listed/{n % 100:03d}/{n:06d}") for n in range(first, first + 500)))
 
-    begun, cpu = time.perf_counter(), cpu_s()
-    await asyncio.gather(*(writer(name) for name in range(writers)))
-    return written / (time.perf_counter() - begun), (cpu_s() - cpu) / written * 1e6
+    bench.runner.run(fill())
+    bucket = bench.runner.run(bench.store.find_bucket("bench"))
+    return keys.objects(bucket.bucket_id) + b"listed/"
 
 
-async def measure(store: Store, seconds: float) -> None:
-    await store.create_bucket("bench", "owner", "")
-    await write_for(store, 0.5, 64, 1_000_000)
-    alone, _ = await write_for(store, seconds, 1, 1_000_000)
-    many, cpu = await write_for(store, seconds, 256, 1_000_000)
-    print(f"durable 4 KiB writes: 1 writer {alone:.0f}/s, 256 writers {many:.0f}/s, which is {many / alone:.1f} times;")
-    print(f"    with 256 writers {cpu:.0f} us CPU each")
-    again, cpu = await write_for(store, seconds, 256, 4)
-    print(f"overwriting, 256 writers: {again:.0f}/s, {cpu:.0f} us CPU each with the collector's share")
-    begun = time.perf_counter()
-    await store.collect_garbage()
-    print(f"garbage left at the end: {time.perf_counter() - begun:.2f} s")
-    await measure_reads(store)
+def bench_durable_writers(benchmark: Any, contests: Contests, bench: Bench) -> None:
+    contests.run(
+        benchmark,
+        "durable 4 KiB write, 256 writers",
+        lambda: bench.write(WRITERS, 20, 20),
+        lambda: bench.write(1, 100, 100),
+        peer_name="one writer (wall time)",
+    )
 
 
-async def measure_reads(store: Store) -> None:
-    """The best of several rounds: what the machine does besides is not what is measured."""
-    record = await store.find_object("bench", "1/0/0")
+def bench_overwriting(benchmark: Any, contests: Contests, bench: Bench) -> None:
+    """What the displaced bytes cost: two of them for each write, a garbage row and its freeing."""
+
+    def overwrite() -> float:
+        begun = time.perf_counter()
+        bench.write(WRITERS, 20, 2)
+        bench.runner.run(bench.store.collect_garbage())
+        return (time.perf_counter() - begun) / (WRITERS * 20)
+
+    contests.run(
+        benchmark,
+        "overwriting 4 KiB, garbage freed",
+        overwrite,
+        lambda: bench.write(WRITERS, 20, 20),
+        peer_name="new keys (wall time)",
+    )
+
+
+def bench_hot_read(benchmark: Any, contests: Contests, bench: Bench) -> None:
+    bench.runner.run(bench.put("hot"))
+    record = bench.runner.run(bench.store.find_object("bench", "hot"))
+    bucket = bench.runner.run(bench.store.find_bucket("bench"))
+    row = keys.object(bucket.bucket_id, b"hot")
     span = Span(0, record.size)
+    assert isinstance(bench.data, LocalDataStore)
+    place = bench.data.descriptor(record.extents[0].location)
+    fd = os.open(place.path, os.O_RDONLY)
 
     async def read() -> None:
-        found = await store.find_object("bench", "1/0/0")
-        assert store.read_now(found, span) is not None
+        found = await bench.store.find_object("bench", "hot")
+        assert bench.store.read_now(found, span) is not None
 
-    print(f"find_object + read_now of 4 KiB: {await best_of(20, 1000, read) * 1e6:.1f} us")
-    keys = partial(store.list_objects, "bench", "256/", "", "", 1000)
-    print(f"page of {len((await keys()).objects)} keys: {await best_of(20, 5, keys) * 1e3:.2f} ms")
-    groups = partial(store.list_objects, "bench", "256/", "/", "", 1000)
-    print(f"page of {len((await groups()).prefixes)} common prefixes: {await best_of(20, 5, groups) * 1e3:.2f} ms")
+    async def bare() -> None:
+        assert bench.map.get(row) is not None
+        assert os.pread(fd, place.size, place.offset)
 
-
-async def best_of(rounds: int, calls: int, call: Callable[[], Awaitable[object]]) -> float:
-    """Seconds of one call in the best round."""
-    best = float("inf")
-    for _ in range(rounds):
-        begun = time.perf_counter()
-        for _ in range(calls):
-            await call()
-        best = min(best, (time.perf_counter() - begun) / calls)
-    return best
-
-
-async def run(seconds: float, directory: Path) -> None:
-    map = open_rocksdb({}, directory)
-    data = open_local({}, directory)
-    committer = OwnedCommitter(map)
-    store = Store(map, committer, data, SystemClock())
-    await store.start()
     try:
-        await measure(store, seconds)
+        contests.run(
+            benchmark,
+            "find_object and read_now of 4 KiB",
+            lambda: bench.cpu_of(read, 5000),
+            lambda: bench.cpu_of(bare, 5000),
+            peer_name="bare rocksdict get and pread",
+        )
     finally:
-        await store.close()
-        committer.close()
-        data.close()
-        map.close()
+        os.close(fd)
 
 
-def main() -> None:
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 3.0
-    with tempfile.TemporaryDirectory(dir=sys.argv[2] if len(sys.argv) > 2 else None) as directory:
-        uvloop.run(run(seconds, Path(directory)))
+def bench_page_of_keys(benchmark: Any, contests: Contests, bench: Bench, listed: bytes) -> None:
+    async def page() -> None:
+        assert len((await bench.store.list_objects("bench", "listed/", "", "", 1000)).objects) == 1000
+
+    async def bare() -> None:
+        assert len(bench.map.range(listed, keys.after_prefix(listed), 1001)) == 1001
+
+    contests.run(
+        benchmark,
+        "listing of 1,000 keys",
+        lambda: bench.cpu_of(page, 20),
+        lambda: bench.cpu_of(bare, 20),
+        peer_name="bare RocksDB range of 1,001 rows",
+    )
 
 
-if __name__ == "__main__":
-    main()
+def bench_page_of_common_prefixes(benchmark: Any, contests: Contests, bench: Bench, listed: bytes) -> None:
+    """A hundred groups of two hundred keys: the page costs what it shows, not what it skips."""
+
+    async def page() -> None:
+        assert len((await bench.store.list_objects("bench", "listed/", "/", "", 1000)).prefixes) == 100
+
+    async def bare() -> None:
+        assert len(bench.map.range(listed, keys.after_prefix(listed), LISTED)) == LISTED
+
+    contests.run(
+        benchmark,
+        "listing of 100 common prefixes over 20,000 keys",
+        lambda: bench.cpu_of(page, 20),
+        lambda: bench.cpu_of(bare, 2),
+        peer_name="bare RocksDB range of all rows",
+    )

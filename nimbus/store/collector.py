@@ -1,45 +1,41 @@
-"""The background task that frees what the garbage rows name.
+"""The background task that works off the garbage rows.
 
-A row is freed when it is old enough (a reader that found the record a moment ago can still open it), durable
-(a power cut must not bring back a record whose bytes are gone), and held by no reader. Then its bytes are
-dropped, and only then the row is deleted: a stop in between repeats the drop, which is no error.
+A row is freed (freeing.py) when it is old enough (a reader that found the record a moment ago can still open
+it), durable (a power cut must not bring back a record whose bytes are gone), and held by no reader.
 
 Rows are read from the lowest on, in bounded batches; the next batch starts where the last one ended. A row
-that a reader holds is put aside in memory until the reader is done. Bytes that no row ever named (a write
-that was refused) come in through `discard` and are dropped by the same task. Without work it sleeps.
+that a reader holds is put aside in memory until the reader is done, one that cannot be freed until the next
+round. Bytes that no row ever named (a write that was refused) come in through `discard` and are dropped by the
+same task. Without work it sleeps.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Final
 
 from nimbus.base.clock import Clock
 from nimbus.base.errors import NimbusError
 from nimbus.base.limits import META_TXN_OPS_MAX
-from nimbus.data.api import DataStore
 from nimbus.meta import keys
 from nimbus.meta.api import View
 from nimbus.store.commits import Commits
-from nimbus.store.garbage import GarbageQueue, is_in_bitmap
+from nimbus.store.freeing import Batch, Freeing
+from nimbus.store.garbage import GarbageQueue
 from nimbus.store.leases import Leases, name_of_garbage
-from nimbus.store.records import Extent, Garbage, ManifestPage, UploadedPart, unpack
+from nimbus.store.records import Extent, Garbage, unpack
 from nimbus.store.rows import Rows
-from nimbus.store.threads import Threads
 
 BATCH_ROWS_MAX: Final = 1000  # read, dropped and deleted together
-PAGES_PER_STEP: Final = 16  # manifest pages of up to 46 KB
+STUCK_ROWS_MAX: Final = 10_000  # rows that cannot be freed, kept in memory for the next try; more stay unread
+DISCARDED_MAX: Final = 100_000  # bytes of refused writes that wait to be dropped; more means that drops fail
 RETRY_S_MIN: Final = 1.0
 RETRY_S_MAX: Final = 60.0
-DISCARDED_MAX: Final = 100_000  # bytes of refused writes that wait to be dropped; more means that drops fail
-
-Waiting = dict[bytes, Garbage]  # garbage rows by their key
 
 _logger = logging.getLogger(__name__)
 
@@ -51,8 +47,7 @@ class Collector:
         self,
         rows: Rows,
         commits: Commits,
-        data: DataStore,
-        threads: Threads,
+        freeing: Freeing,
         leases: Leases,
         queue: GarbageQueue,
         clock: Clock,
@@ -60,16 +55,16 @@ class Collector:
     ) -> None:
         self._rows = rows
         self._commits = commits
-        self._data = data
-        self._threads = threads
+        self._freeing = freeing
         self._leases = leases
         self._queue = queue
         self._clock = clock
         self._grace_ms = grace_ms
         self._cursor = keys.GARBAGE
-        self._held: dict[bytes, Waiting] = {}  # rows put aside, by the name that readers hold
-        self._released: Waiting = {}
-        self._discarded: deque[bytes] = deque()
+        self._held: dict[bytes, Batch] = {}  # rows put aside, by the name that readers hold
+        self._again: Batch = {}  # rows whose readers are done, and rows that could not be freed
+        self._discarded: dict[bytes, None] = {}  # in order of their coming
+        self._error: Exception | None = None  # why something could not be freed in this round
         self._wanted = asyncio.Event()
         self._stopping = asyncio.Event()
         self._alone = asyncio.Lock()
@@ -90,7 +85,7 @@ class Collector:
 
     def discard(self, extents: Iterable[Extent]) -> None:
         """Drop bytes that no row names."""
-        self._discarded.extend(extent.location for extent in extents)
+        self._discarded.update((extent.location, None) for extent in extents)
         self._wanted.set()
 
     @property
@@ -99,7 +94,7 @@ class Collector:
         return len(self._discarded) >= DISCARDED_MAX
 
     async def collect(self) -> None:
-        """Free everything that no reader holds now, however young."""
+        """Free everything that no reader holds now, however young. Raises why something could not be freed."""
         await self._collect(0)
 
     async def close(self) -> None:
@@ -151,20 +146,30 @@ class Collector:
     def _on_release(self, name: bytes) -> None:
         waiting = self._held.pop(name, None)
         if waiting:
-            self._released.update(waiting)
+            self._again.update(waiting)
             self._wanted.set()
 
     async def _collect(self, grace_ms: int) -> None:
         async with self._alone:
+            self._error = None
             await self._drop_discarded()
-            await self._free_released()
+            await self._free_again()
             if not self._rows.is_owned:
                 self._cursor = keys.GARBAGE  # other nodes' clocks may write rows below
-            while not self._stopping.is_set() and await self._free_batch(grace_ms):
+            while not self._stopping.is_set() and await self._free_next(grace_ms):
                 pass
+            if self._error is not None:
+                raise self._error
 
-    async def _free_batch(self, grace_ms: int) -> bool:
+    async def _free_again(self) -> None:
+        rows = list(self._again)
+        for first in range(0, len(rows), BATCH_ROWS_MAX):
+            await self._free({row: self._again[row] for row in rows[first : first + BATCH_ROWS_MAX]})
+
+    async def _free_next(self, grace_ms: int) -> bool:
         """Free the next rows that are old enough; whether there may be more."""
+        if len(self._again) >= STUCK_ROWS_MAX:
+            return False
         page = await self._rows.scan(self._cursor, keys.after_prefix(keys.GARBAGE), BATCH_ROWS_MAX)
         now_ms = self._clock.now_ms()
         due = list(takewhile(lambda row: _age_left_ms(row[0], now_ms, grace_ms) <= 0, page))
@@ -176,104 +181,45 @@ class Collector:
             return False
         return len(page) == BATCH_ROWS_MAX
 
-    async def _free_released(self) -> None:
-        released, self._released = self._released, {}
-        try:
-            if released:
-                await self._free(released)
-        except BaseException:
-            self._released.update(released)
-            raise
-
-    async def _free(self, batch: Waiting) -> None:
+    async def _free(self, batch: Batch) -> None:
+        """Free what no reader holds; put the rest aside."""
         # A commit is answered after all before it are durable, hence what these rows rest on is.
         await self._commits.run(_nothing)
-        free = self._set_held_aside(batch)
-        await self._drop([location for garbage in free.values() for location in garbage.locations])
-        for garbage in free.values():
-            if garbage.upload_rows:
-                await self._free_parts(garbage)
-            if garbage.manifest_rows:
-                await self._free_pages(garbage)
-        await self._delete(list(free))
-
-    def _set_held_aside(self, batch: Waiting) -> Waiting:
-        """The rows that no reader holds; the others wait for their readers."""
-        free: Waiting = {}
+        free: Batch = {}
         for row, garbage in batch.items():
             name = name_of_garbage(garbage)
             if self._leases.is_held(name):
                 self._held.setdefault(name, {})[row] = garbage
             else:
                 free[row] = garbage
-        return free
-
-    async def _free_parts(self, garbage: Garbage) -> None:
-        """Drop the parts of a finished upload, but not the bytes that its object took over."""
-        start, end = garbage.upload_rows, keys.after_prefix(garbage.upload_rows)
-        while page := await self._rows.scan(start, end, BATCH_ROWS_MAX):
-            await self._drop(
-                [
-                    extent.location
-                    for row, value in page
-                    if not is_in_bitmap(garbage.kept_parts, keys.part_number(row))
-                    for extent in unpack(UploadedPart, value).extents
-                ]
-            )
-            await self._delete([row for row, _ in page])
-            start = keys.after(page[-1][0])
-
-    async def _free_pages(self, garbage: Garbage) -> None:
-        """Drop the bytes that the pages of a manifest name, then the pages."""
-        start, end = garbage.manifest_rows, keys.after_prefix(garbage.manifest_rows)
-        while page := await self._rows.scan(start, end, PAGES_PER_STEP):
-            extents = [extent for _, value in page for extent in unpack(ManifestPage, value).extents]
-            await self._drop([extent.location for extent in extents if extent.size])
-            await self._delete([row for row, _ in page])
-            start = keys.after(page[-1][0])
-
-    async def _drop(self, locations: Sequence[bytes]) -> None:
-        if locations:
-            await self._threads.run(_drop_all, self._data, locations)
-
-    async def _delete(self, rows: Sequence[bytes]) -> None:
-        """Delete rows, as many in one step as every engine takes; the steps share the syncs."""
-        steps = [rows[first : first + META_TXN_OPS_MAX] for first in range(0, len(rows), META_TXN_OPS_MAX)]
-        await asyncio.gather(*(self._commits.run(_Deletion(step)) for step in steps))
+        failures = await self._freeing.free(free)
+        for row in batch:
+            self._again.pop(row, None)
+        for row, error in failures.items():
+            self._again[row] = free[row]
+            self._error = error
 
     # --- bytes without rows -----------------------------------------------------------------------------
 
     async def _drop_discarded(self) -> None:
-        while self._discarded:
-            batch = [self._discarded.popleft() for _ in range(min(len(self._discarded), BATCH_ROWS_MAX))]
-            try:
-                await self._drop(batch)
-            except BaseException:
-                self._discarded.extend(batch)
-                raise
+        locations = list(self._discarded)
+        for first in range(0, len(locations), BATCH_ROWS_MAX):
+            batch = {location: (location,) for location in locations[first : first + BATCH_ROWS_MAX]}
+            failures = await self._freeing.drop(batch)
+            for location in batch.keys() - failures.keys():
+                self._discarded.pop(location, None)
+            for error in failures.values():
+                self._error = error
 
     async def _keep_discarded(self) -> None:
         """Drop the rest; what cannot be dropped now becomes garbage rows for the next run."""
-        try:
+        with suppress(NimbusError):
             await self._drop_discarded()
-        except (NimbusError, OSError) as error:
-            _logger.warning("%d refused writes are freed at the next start: %s", len(self._discarded), error)
-            while self._discarded:
-                batch = [self._discarded.popleft() for _ in range(min(len(self._discarded), META_TXN_OPS_MAX))]
-                self._commits.start(partial(self._queue.put, garbage=Garbage(locations=tuple(batch))))
-
-
-class _Deletion:
-    """A mutation that deletes rows."""
-
-    __slots__ = ("_rows",)
-
-    def __init__(self, rows: Sequence[bytes]) -> None:
-        self._rows = rows
-
-    def __call__(self, view: View) -> None:
-        for row in self._rows:
-            view.delete(row)
+        if self._discarded:
+            _logger.warning("%d refused writes are freed at the next start: %s", len(self._discarded), self._error)
+        left = iter(self._discarded)
+        while batch := tuple(islice(left, META_TXN_OPS_MAX)):
+            self._commits.start(partial(self._queue.put, garbage=Garbage(locations=batch)))
 
 
 def _nothing(view: View) -> None:
@@ -284,8 +230,3 @@ def _age_left_ms(row: bytes, now_ms: int, grace_ms: int) -> int:
     """How long a garbage row still has to wait. A row from the future was written before the clock went back."""
     age_ms = now_ms - keys.garbage_time_ms(row)
     return grace_ms - age_ms if age_ms >= 0 else 0
-
-
-def _drop_all(data: DataStore, locations: Sequence[bytes]) -> None:
-    for location in locations:
-        data.drop(location)

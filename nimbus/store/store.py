@@ -3,7 +3,7 @@
 Each method is a line or two; the rules stand in the files named here. A write takes this way, small or large:
 bytes into the data engine (ingest.py), one mutation that names them and queues what they displace as garbage
 (objects.py, uploads.py, completion.py, garbage.py), made durable after the bytes are (the barrier of the
-commit), acknowledged. What the way leaves behind is freed by collector.py, after a crash by sweep.py.
+commit), acknowledged. What the way leaves behind is freed by collector.py and freeing.py, after a crash by sweep.py.
 
 The engines are opened and closed by whoever made them, the store starts and ends what it runs itself.
 """
@@ -36,6 +36,7 @@ from nimbus.store.buckets import Buckets
 from nimbus.store.collector import Collector
 from nimbus.store.commits import Commits
 from nimbus.store.completion import Completions
+from nimbus.store.freeing import Freeing
 from nimbus.store.garbage import GarbageQueue
 from nimbus.store.ingest import StoreIngest
 from nimbus.store.leases import Leases
@@ -77,7 +78,8 @@ class Store:
         leases = Leases()
         queue = GarbageQueue(clock)
         grace_ms = round(garbage_grace_s * 1000)
-        self._collector = Collector(rows, commits, data, self._drop_threads, leases, queue, clock, grace_ms)
+        freeing = Freeing(rows, commits, data, self._drop_threads)
+        self._collector = Collector(rows, commits, freeing, leases, queue, clock, grace_ms)
         discard = self._collector.discard
         self._buckets = buckets = Buckets(rows, commits, clock, partial(end_upload, queue))
         self._objects = objects = Objects(rows, commits, data, clock, buckets, queue, discard)

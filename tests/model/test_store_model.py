@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, rule
 
@@ -319,10 +319,10 @@ class DiskModel(StoreModel):
     engines_type = DiskEngines
 
 
+EXAMPLES = settings().max_examples  # 100 unless a longer run was asked for
+
 TestStoreInMemory = StoreModel.TestCase
-TestStoreInMemory.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestStoreInMemory.settings = settings(max_examples=EXAMPLES // 2, stateful_step_count=40)
 
 TestStoreOnDisk = DiskModel.TestCase
-TestStoreOnDisk.settings = settings(
-    max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+TestStoreOnDisk.settings = settings(max_examples=EXAMPLES // 10, stateful_step_count=25)

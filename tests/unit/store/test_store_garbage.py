@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from nimbus.base.clock import ManualClock
-from nimbus.base.errors import EngineError, Overloaded
+from nimbus.base.errors import BucketMissing, EngineError, Overloaded
 from nimbus.data.memory import MemoryDataStore
 from nimbus.meta import keys
 from nimbus.meta.memory import MemoryMap
@@ -119,20 +119,67 @@ async def test_drop_that_fails_is_tried_again() -> None:
         assert data.failures == 0
 
 
+class StickyData(MemoryDataStore):
+    """Cannot drop what is in `stuck`."""
+
+    stuck: frozenset[bytes] = frozenset()
+
+    def drop(self, location: bytes) -> None:
+        if location in self.stuck:
+            raise EngineError("The disk does not answer.")
+        super().drop(location)
+
+
+async def test_row_that_cannot_be_freed_holds_up_no_other() -> None:
+    async with running(data=(data := StickyData())) as node:
+        await node.store.create_bucket("b", "owner", "")
+        await node.put("k", b"stuck")
+        data.stuck = frozenset(node.named())
+        for number in range(20):
+            await node.put("k", b"%d" % number)
+        for _ in range(2):
+            with pytest.raises(EngineError):
+                await node.store.collect_garbage()
+            assert len(node.garbage()) == 1
+            assert node.stored() == 2
+        data.stuck = frozenset()
+        await node.check_nothing_leaked()
+
+
+@pytest.mark.parametrize("parts", [5, 40], ids=["part rows", "manifest"])
+async def test_upload_of_which_one_part_cannot_be_freed_is_freed_later(parts: int) -> None:
+    async with running(data=(data := StickyData())) as node:
+        await node.store.create_bucket("b", "owner", "")
+        bodies = {number: b"part %d" % number for number in range(1, parts)}
+        upload_id = await node.upload("m", bodies)
+        data.stuck = frozenset(list(node.named())[:1])
+        await node.complete("m", upload_id, bodies)
+        await node.store.delete_object("b", "m", None)
+        await node.put("k", b"1")
+        await node.put("k", b"2")
+        with pytest.raises(EngineError):
+            await node.store.collect_garbage()
+        assert len(node.garbage()) == 1
+        assert node.stored() == 2
+        data.stuck = frozenset()
+        await node.check_nothing_leaked()
+        assert node.stored() == 1
+
+
 async def test_refused_bytes_that_cannot_be_dropped_are_queued_at_the_close() -> None:
-    class Data(MemoryDataStore):
-        is_broken = False
+    class BrokenData(MemoryDataStore):
+        is_broken = True
 
         def drop(self, location: bytes) -> None:
             if self.is_broken:
                 raise EngineError("The disk does not answer.")
             super().drop(location)
 
-    map, data = MemoryMap(), Data()
+    map, data = MemoryMap(), BrokenData()
     async with running(map, data) as node:
-        data.is_broken = True
         for _ in range(3):
-            await asyncio.wait([asyncio.ensure_future(node.put("k", b"body", bucket="none"))])
+            with pytest.raises(BucketMissing):
+                await node.put("k", b"body", bucket="none")
     data.is_broken = False
     assert len(data._objects) == 3
     async with running(map, data) as node:
@@ -142,7 +189,7 @@ async def test_refused_bytes_that_cannot_be_dropped_are_queued_at_the_close() ->
 
 async def test_too_many_refused_bytes_stop_further_writes(node: Node) -> None:
     location = node.data.keep(b"x")  # type: ignore[attr-defined]
-    node.store._collector.discard([Extent(location, 1)] * DISCARDED_MAX)
+    node.store._collector.discard(Extent(location[:-4] + n.to_bytes(4), 1) for n in range(DISCARDED_MAX))
     with pytest.raises(Overloaded):
         node.store.ingest(None)
     await node.store.collect_garbage()
