@@ -2,7 +2,8 @@
 
 A lease is on an object's bytes, named by where they begin: the location of the first extent, or the manifest.
 A record that is overwritten keeps that name in its garbage row. Leases live in memory: a restart has no
-readers. Belongs to the event loop.
+readers. They are those of this node: what another node reads from a shared data engine it does not know.
+Belongs to the event loop.
 """
 
 from __future__ import annotations
