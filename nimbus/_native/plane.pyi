@@ -71,7 +71,7 @@ class Digests:
 
 OPERATIONS: tuple[str, ...]
 
-class Settings(Protocol):
+class _Settings(Protocol):
     """What `Plane` reads of its settings. Not in this module: the server room has the struct."""
 
     @property
@@ -128,7 +128,7 @@ class Settings(Protocol):
     def common_headers(self) -> bytes:
         """Header lines of every answer, each with its CRLF."""
 
-class Key(Protocol):
+class _Key(Protocol):
     """An access key and whose it is."""
 
     @property
@@ -138,7 +138,7 @@ class Key(Protocol):
     @property
     def user_id(self) -> str: ...
 
-class Extent(Protocol):
+class _Extent(Protocol):
     """A run of an object's bytes in a file of the local data engine."""
 
     @property
@@ -152,7 +152,7 @@ class Extent(Protocol):
     @property
     def hash(self) -> int: ...
 
-class Found(Protocol):
+class _Found(Protocol):
     """An object as the answer to a `Lookup`. Headers are whole lines, each with its CRLF."""
 
     @property
@@ -178,7 +178,7 @@ class Found(Protocol):
         """Added for x-amz-checksum-mode: ENABLED."""
 
     @property
-    def extents(self) -> Iterable[Extent]: ...
+    def extents(self) -> Iterable[_Extent]: ...
 
 class Lookup:
     """A connection that waits to be told of an object. One that is dropped without an answer is declined."""
@@ -186,7 +186,7 @@ class Lookup:
     bucket: bytes
     key: bytes
 
-    def fill(self, found: Found) -> None:
+    def fill(self, found: _Found) -> None:
         """The object as it was read after this question was taken. Refused by itself if it has changed since."""
 
     def decline(self) -> None:
@@ -199,7 +199,7 @@ class Plane:
     process.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: _Settings) -> None:
         """Opens what the threads need. Raises OSError, ValueError."""
 
     def start(self) -> None:
@@ -211,16 +211,16 @@ class Plane:
     def stop(self) -> None:
         """Close everything and join the threads. Twice is no error."""
 
-    def set_keys(self, keys: Iterable[Key], region: str) -> None:
+    def set_keys(self, keys: Iterable[_Key], region: str) -> None:
         """Who may sign from the next request on; replaces all. Clear the cache as well when rights change."""
 
     def take_lookups(self, count_max: int, timeout_ms: int) -> list[Lookup] | None:
         """The next questions; [] when there are none for that long, None once the plane has stopped."""
 
-    def begin_change(self, bucket: str, key: str) -> None:
+    def begin_change(self, bucket: bytes, key: bytes) -> None:
         """Before an object can change: forget it, and fill nothing for it until `end_change`."""
 
-    def end_change(self, bucket: str, key: str) -> None:
+    def end_change(self, bucket: bytes, key: bytes) -> None:
         """The change is durable, or given up; before it is answered."""
 
     def clear_cache(self) -> None:

@@ -354,12 +354,12 @@ cdef class Plane:
             item = following
         return taken
 
-    def begin_change(self, str bucket not None, str key not None):
-        name = bucket.encode() + b"\0" + key.encode()
+    def begin_change(self, bytes bucket not None, bytes key not None):
+        name = bucket + b"\0" + key
         nb_cache_begin(&self.plane.cache, span_of(name))
 
-    def end_change(self, str bucket not None, str key not None):
-        name = bucket.encode() + b"\0" + key.encode()
+    def end_change(self, bytes bucket not None, bytes key not None):
+        name = bucket + b"\0" + key
         nb_cache_end(&self.plane.cache, span_of(name))
 
     def clear_cache(self):

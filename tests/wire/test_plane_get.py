@@ -72,15 +72,15 @@ class Shelf:
     def put(self, key: str, *pieces: bytes, etag: str = "x", bucket: str = "bucket") -> Found:
         extents = [self._extent(piece) for piece in pieces if piece]
         found = Found("alice", etag, sum(map(len, pieces)), extents)
-        self.front.plane.begin_change(bucket, key)
+        self.front.plane.begin_change(bucket.encode(), key.encode())
         self.objects[bucket.encode(), key.encode()] = found
-        self.front.plane.end_change(bucket, key)
+        self.front.plane.end_change(bucket.encode(), key.encode())
         return found
 
     def drop(self, key: str, bucket: str = "bucket") -> None:
-        self.front.plane.begin_change(bucket, key)
+        self.front.plane.begin_change(bucket.encode(), key.encode())
         del self.objects[bucket.encode(), key.encode()]
-        self.front.plane.end_change(bucket, key)
+        self.front.plane.end_change(bucket.encode(), key.encode())
 
     def _extent(self, content: bytes) -> Extent:
         async def write() -> bytes:
@@ -312,11 +312,11 @@ def test_an_answered_change_is_seen_by_the_next_read(store: Shelf) -> None:
 
 def test_a_fill_that_a_change_overtook_is_refused(store: Shelf) -> None:
     store.put("raced", b"old", bucket="echo")
-    store.before_fill = lambda: store.front.plane.begin_change("echo", "raced")
+    store.before_fill = lambda: store.front.plane.begin_change(b"echo", b"raced")
     assert is_relayed(store.front, signed("/echo/raced"))
     store.before_fill = lambda: None
     assert is_relayed(store.front, signed("/echo/raced"))
-    store.front.plane.end_change("echo", "raced")
+    store.front.plane.end_change(b"echo", b"raced")
     assert not is_relayed(store.front, signed("/echo/raced"))
 
 
