@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -57,8 +58,7 @@ def verify_header(claim: Claim, head: Head, ring: KeyRing, virtual_bucket: str, 
     holder = _find(ring, access_key)
     if b"x-amz-date" in fields:
         fields.pop(b"date", None)
-    text = string_to_sign(head, virtual_bucket, fields, _parameters(head.raw_query))
-    _check(holder, text, signature)
+    _check(holder, texts_to_sign(head, virtual_bucket, fields, _parameters(head.raw_query)), signature)
     return verdict(holder.user, claim, head)
 
 
@@ -81,25 +81,35 @@ def verify_query(claim: Claim, head: Head, ring: KeyRing, virtual_bucket: str, n
         if name.startswith(b"x-amz-"):
             fields[name] = fields[name] + b"," + parameter.value if name in fields else parameter.value
     fields[b"date"] = given[b"Expires"]
-    _check(holder, string_to_sign(head, virtual_bucket, fields, parameters), given[b"Signature"])
+    _check(holder, texts_to_sign(head, virtual_bucket, fields, parameters), given[b"Signature"])
     return verdict(holder.user, claim, head)
 
 
-def string_to_sign(head: Head, virtual_bucket: str, fields: dict[bytes, bytes], parameters: list[Parameter]) -> bytes:
-    """What is signed. `fields` holds the headers that count, `date` already being the one that stands there."""
+def texts_to_sign(
+    head: Head, virtual_bucket: str, fields: dict[bytes, bytes], parameters: list[Parameter]
+) -> Iterator[bytes]:
+    """What may have been signed, likeliest first. `fields` has the headers that count, and the date that stands there.
+
+    The texts differ only in how the resource is spelt: botocore sends /bucket and signs /bucket/, which names the same.
+    """
     amz = b"".join(
         b"%b:%b\n" % (name, value) for name, value in sorted(fields.items()) if name.startswith(b"x-amz-")
     )  # fmt: skip
     lines = (head.method.encode(), *(fields.get(name, b"") for name in _POSITIONAL), amz)
-    return b"\n".join(lines) + _resource(head.raw_path, virtual_bucket, parameters)
+    start, query = b"\n".join(lines), _signed_query(parameters)
+    if virtual_bucket:
+        yield start + b"/" + virtual_bucket.encode() + head.raw_path + query
+        return
+    yield start + head.raw_path + query
+    if head.raw_path.count(b"/") == 1:
+        yield start + head.raw_path + b"/" + query
 
 
-def _resource(raw_path: bytes, virtual_bucket: str, parameters: list[Parameter]) -> bytes:
-    """The path as it was sent, behind the bucket, and the sub-resources in order of name."""
-    path = b"/" + virtual_bucket.encode() + raw_path if virtual_bucket else raw_path
+def _signed_query(parameters: list[Parameter]) -> bytes:
+    """The sub-resources in order of name, as they stand behind the path."""
     signed = sorted((p for p in parameters if p.name in SUBRESOURCES), key=lambda p: p.name)
     query = b"&".join(p.name + b"=" + p.value if p.value else p.name for p in signed)
-    return path + b"?" + query if query else path
+    return b"?" + query if query else b""
 
 
 def _fields(head: Head) -> dict[bytes, bytes]:
@@ -148,6 +158,8 @@ def sign(secret: str, text: bytes) -> bytes:
     return base64.b64encode(hmac.digest(secret.encode(), text, "sha1"))
 
 
-def _check(holder: KeyHolder, text: bytes, signature: bytes) -> None:
-    if not hmac.compare_digest(sign(holder.secret.reveal(), text), signature):
-        raise mismatch(holder.user.access_key, text, signature.decode("latin-1"))
+def _check(holder: KeyHolder, texts: Iterable[bytes], signature: bytes) -> None:
+    secret = holder.secret.reveal()
+    tried = list(texts)
+    if not any(hmac.compare_digest(sign(secret, text), signature) for text in tried):
+        raise mismatch(holder.user.access_key, tried[0], signature.decode("latin-1"))

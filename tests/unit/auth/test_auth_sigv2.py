@@ -174,3 +174,22 @@ def test_the_old_form_can_be_switched_off() -> None:
     head, bucket, now_s = published("object get")
     assert code_of(head, bucket, now_s, sigv2=False) == "InvalidRequest"
     assert code_of(presigned(), "johnsmith", 1_175_139_620, sigv2=False) == "InvalidRequest"
+
+
+@pytest.mark.parametrize(
+    ("path", "signed", "accepted"),
+    [
+        (b"/bucket", b"/bucket", True),
+        (b"/bucket", b"/bucket/", True),
+        (b"/bucket/", b"/bucket", False),
+        (b"/bucket/key", b"/bucket/key/", False),
+    ],
+)
+def test_a_bucket_may_be_signed_with_a_slash_that_is_not_sent(path: bytes, signed: bytes, accepted: bool) -> None:
+    date = b"Tue, 27 Mar 2007 19:36:42 +0000"
+    proof = sign(SECRET, b"GET\n\n\n" + date + b"\n" + signed)
+    head = Head("GET", path, b"", [(b"date", date), (b"authorization", f"AWS {ACCESS_KEY}:".encode() + proof)])
+    if accepted:
+        assert verifier().verify(head, virtual_bucket="", now_ms=1_175_024_202_000).user == USER
+    else:
+        assert code_of(head, "", 1_175_024_202) == "SignatureDoesNotMatch"
