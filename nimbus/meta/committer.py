@@ -13,6 +13,7 @@ else writes to the map while this runs.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from threading import Condition, Lock, Thread
 from typing import Final
@@ -22,6 +23,7 @@ from nimbus.base.limits import MIB
 from nimbus.meta.api import Barrier, OwnedMap
 from nimbus.meta.envelope import PORTABLE, check_batch
 from nimbus.meta.pending import CommitDoors, Pending, answer
+from nimbus.metrics.commits import CommitMeter
 
 QUEUE_MUTATIONS_MAX: Final = 16_384  # more writers than the largest server has connections for
 GROUP_MUTATIONS_MAX: Final = 1024  # so that one group holds up its first writer for about 20 ms at most
@@ -55,8 +57,9 @@ class GroupView:
 class OwnedCommitter(CommitDoors):
     """A `Committer` over a map that this process alone writes."""
 
-    def __init__(self, map: OwnedMap) -> None:
+    def __init__(self, map: OwnedMap, meter: CommitMeter | None = None) -> None:
         self._map = map
+        self._meter = meter or CommitMeter()
         self._queue: deque[Pending] = deque()
         self._arrived = Condition(Lock())
         self._closing = False
@@ -81,6 +84,7 @@ class OwnedCommitter(CommitDoors):
             if len(self._queue) >= QUEUE_MUTATIONS_MAX:
                 raise Overloaded(f"{QUEUE_MUTATIONS_MAX} writes wait already.")
             self._queue.append(pending)
+            self._meter.submitted += 1
             self._arrived.notify()
 
     def _take_group(self) -> list[Pending]:
@@ -103,6 +107,8 @@ class OwnedCommitter(CommitDoors):
                 self._commit_group(group)
             except Exception as error:
                 _refuse_all(group, error)
+            self._meter.groups += 1
+            self._meter.answered += len(group)
             answer(group)
 
     def _commit_group(self, group: list[Pending]) -> None:
@@ -142,11 +148,13 @@ class OwnedCommitter(CommitDoors):
         return ops <= self._group_ops_max and size_bytes <= self._group_size_bytes_max
 
     def _sync(self) -> None:
+        began_ns = time.perf_counter_ns()
         try:
             self._map.sync()
         except Exception as error:
             self._broken = str(error)
             raise
+        self._meter.syncs.add(time.perf_counter_ns() - began_ns)
 
 
 def _run_barriers(group: list[Pending]) -> dict[Barrier, Exception]:

@@ -23,6 +23,7 @@ from nimbus.meta.adapter import AdaptedMap
 from nimbus.meta.api import Committer, MetadataBackend, OrderedMap, OwnedMap
 from nimbus.meta.committer import OwnedCommitter
 from nimbus.meta.shared_committer import SharedCommitter
+from nimbus.metrics.commits import CommitMeter
 
 ENTRY_POINTS: Final = "nimbus.metadata"
 
@@ -51,9 +52,9 @@ def open_map(name: str, options: Mapping[str, object], data_dir: Path) -> Ordere
     return AdaptedMap(cast(MetadataBackend, engine))
 
 
-def open_committer(map: OrderedMap) -> Committer:
-    """The committer that fits the map."""
-    return OwnedCommitter(map) if _is_owned_map(map) else SharedCommitter(map)
+def open_committer(map: OrderedMap, meter: CommitMeter | None = None) -> Committer:
+    """The committer that fits the map; it counts into `meter`."""
+    return OwnedCommitter(map, meter) if _is_owned_map(map) else SharedCommitter(map, meter=meter)
 
 
 def _find_factory(name: str) -> Factory:

@@ -21,6 +21,7 @@ from nimbus.base.errors import EngineClosed, Overloaded, WriteRace
 from nimbus.meta.api import Mutation, OrderedMap, Result
 from nimbus.meta.envelope import PORTABLE, check_batch
 from nimbus.meta.pending import CommitDoors, Pending, answer
+from nimbus.metrics.commits import CommitMeter
 
 QUEUE_MUTATIONS_MAX: Final = 16_384  # as many as the commit thread of an owned map lets wait
 THREADS: Final = 8  # mutations on their way to the engine at once; each waits for the network, not the CPU
@@ -61,8 +62,10 @@ class SharedCommitter(CommitDoors):
         map: OrderedMap,
         pause: Callable[[float], None] = time.sleep,
         chance: Callable[[], float] = random.random,
+        meter: CommitMeter | None = None,
     ) -> None:
         self._map = map
+        self._meter = meter or CommitMeter()
         self._pause = pause
         self._chance = chance
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="commit")
@@ -82,6 +85,7 @@ class SharedCommitter(CommitDoors):
             if self._waiting >= QUEUE_MUTATIONS_MAX:
                 raise Overloaded(f"{QUEUE_MUTATIONS_MAX} writes wait already.")
             self._waiting += 1
+            self._meter.submitted += 1
             self._threads.submit(self._run, pending)
 
     def _run(self, pending: Pending) -> None:
@@ -93,6 +97,8 @@ class SharedCommitter(CommitDoors):
             pending.refuse(error)
         with self._lock:
             self._waiting -= 1
+            self._meter.groups += 1
+            self._meter.answered += 1
         answer((pending,))
 
     def _decide(self, mutation: Mutation[Result]) -> Result:

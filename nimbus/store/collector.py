@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import islice, takewhile
@@ -24,6 +24,8 @@ from nimbus.base.errors import NimbusError
 from nimbus.base.limits import META_TXN_OPS_MAX
 from nimbus.meta import keys
 from nimbus.meta.api import View
+from nimbus.metrics import names
+from nimbus.metrics.api import Reading
 from nimbus.store.commits import Commits
 from nimbus.store.freeing import Batch, Freeing
 from nimbus.store.garbage import GarbageQueue
@@ -63,6 +65,7 @@ class Collector:
         self._cursor = keys.GARBAGE
         self._held: dict[bytes, Batch] = {}  # rows put aside, by the name that readers hold
         self._again: Batch = {}  # rows whose readers are done, and rows that could not be freed
+        self._freed = 0  # rows
         self._discarded: dict[bytes, None] = {}  # in order of their coming
         self._error: Exception | None = None  # why something could not be freed in this round
         self._wanted = asyncio.Event()
@@ -92,6 +95,13 @@ class Collector:
     def is_behind(self) -> bool:
         """Whether so many refused bytes wait that no more should come in."""
         return len(self._discarded) >= DISCARDED_MAX
+
+    def read(self) -> Iterator[Reading]:
+        """Its progress; see nimbus/metrics/names.py."""
+        yield Reading(names.GARBAGE_FREED, self._freed)
+        yield Reading(names.GARBAGE_HELD, sum(map(len, self._held.values())))
+        yield Reading(names.GARBAGE_AGAIN, len(self._again))
+        yield Reading(names.GARBAGE_DISCARDED, len(self._discarded))
 
     async def collect(self) -> None:
         """Free everything that no reader holds now, however young. Raises why something could not be freed."""
@@ -193,6 +203,7 @@ class Collector:
             else:
                 free[row] = garbage
         failures = await self._freeing.free(free)
+        self._freed += len(free) - len(failures)
         for row in batch:
             self._again.pop(row, None)
         for row, error in failures.items():

@@ -21,6 +21,7 @@ from nimbus.base.span import Span
 from nimbus.data.api import DataStore
 from nimbus.meta import keys
 from nimbus.meta.api import Committer, OrderedMap, View
+from nimbus.metrics.api import Source
 from nimbus.store import listing
 from nimbus.store.api import (
     CompletedPart,
@@ -87,6 +88,7 @@ class Store:
         self._completions = Completions(rows, commits, clock, buckets, queue, part_size_bytes_min)
         self._manifests = Manifests(rows)
         self._reader = Reader(data, self._manifests, leases)
+        self.metrics: Source = self._collector
         # The hot path goes without a frame in between.
         self.find_object = objects.find
         self.read_now = self._reader.read_now

@@ -1,0 +1,1 @@
+"""Layers around a data engine: each is a `DataStore` over another one."""
