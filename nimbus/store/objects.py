@@ -90,15 +90,14 @@ class Objects:
         extents = await ingest.finish()
         now_ms = self._clock.now_ms()
         record = new_record(new, digests, extents, size, now_ms)
-        value = pack(record)
-        encoded_key = key.encode()
 
+        # What could not be stored fails in here, where the bytes are discarded with it.
         def mutation(view: View) -> None:
-            row = keys.object(open_bucket(view, bucket, now_ms).bucket_id, encoded_key)
+            row = keys.object(open_bucket(view, bucket, now_ms).bucket_id, key.encode())
             present = peek_object(view, row)
             if condition is not None:
                 condition(present)
-            view.put(row, value)
+            view.put(row, pack(record))
             if present is not None:
                 self._queue.put_object(view, present)
 

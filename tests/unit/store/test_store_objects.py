@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from nimbus.base.errors import BucketNotEmpty, ConditionLost, DirectoryDamaged, ObjectMissing
+from nimbus.base.errors import BatchTooLarge, BucketNotEmpty, ConditionLost, DirectoryDamaged, ObjectMissing
 from nimbus.base.span import Span
 from nimbus.data.memory import MemoryDataStore
 from nimbus.meta import keys
@@ -191,6 +191,16 @@ async def test_put_with_a_refusing_condition_drops_its_bytes(node: Node) -> None
         await node.put("k", b"other", condition=only_new)
     await node.check_nothing_leaked()
     assert node.stored() == 1
+
+
+@pytest.mark.parametrize("new", [NewObject("owner", "\ud800"), NewObject("owner", "", {}, {"big": "x" * 70_000})])
+async def test_record_that_cannot_be_stored_takes_its_bytes_with_it(node: Node, new: NewObject) -> None:
+    with pytest.raises((UnicodeEncodeError, BatchTooLarge)):
+        await node.put("k", b"body", new=new)
+    with pytest.raises(UnicodeEncodeError):
+        await node.put("\ud800", b"body")
+    await node.check_nothing_leaked()
+    assert node.stored() == 0
 
 
 async def test_write_cancelled_during_its_commit_is_whole_either_way() -> None:
