@@ -92,7 +92,7 @@ def test_what_has_two_readings_is_refused_and_never_relayed(plain: Front, data: 
     peer = plain.connect()
     peer.send(data + request("/echo"))
     answered = peer.rest()
-    assert answered.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert answered.startswith((b"HTTP/1.1 400 Bad Request\r\n", b"HTTP/1.1 501 Not Implemented\r\n"))
     assert answered.count(b"HTTP/1.1") == 1
     assert len(plain.behind.requests) == before
     peer.close()

@@ -6,7 +6,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <linux/sockios.h>
@@ -28,23 +27,6 @@ static int64_t monotonic_us(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-const char *nb_status_reason(int status) {
-    switch (status) {
-    case 200: return "OK";
-    case 206: return "Partial Content";
-    case 304: return "Not Modified";
-    case 400: return "Bad Request";
-    case 403: return "Forbidden";
-    case 408: return "Request Timeout";
-    case 417: return "Expectation Failed";
-    case 500: return "Internal Server Error";
-    case 502: return "Bad Gateway";
-    case 503: return "Service Unavailable";
-    case 507: return "Insufficient Storage";
-    default: return "Unknown";
-    }
 }
 
 /* --- opening and closing ------------------------------------------------------------------------------- */
@@ -257,35 +239,6 @@ nb_chunked_verdict nb_conn_take_body(nb_conn *conn, nb_span *payload) {
     return verdict;
 }
 
-/* --- answering by ourselves ---------------------------------------------------------------------------- */
-
-nb_step nb_conn_answer(nb_conn *conn, int status, const char *headers, const char *body) {
-    if (!conn->out && !(conn->out = nb_buffer_take(&conn->worker->buffers)))
-        return NB_STEP_CLOSE;
-    int size = snprintf(conn->out->data, NB_BUFFER_SIZE_BYTES,
-                        "HTTP/1.1 %d %s\r\n%sconnection: close\r\ncontent-length: %zu\r\n\r\n%s", status,
-                        nb_status_reason(status), headers, strlen(body), body);
-    conn->out->start = 0, conn->out->end = (size_t)size;
-    conn->status = status;
-    conn->keep_alive = false;
-    conn->phase = NB_PHASE_REPLY;
-    nb_conn_set_timer(conn, NB_TIMER_PACE);
-    return NB_STEP_AGAIN;
-}
-
-static nb_step refuse_busy(nb_conn *conn) {
-    nb_count(&conn->worker->metrics.refused, 1);
-    return nb_conn_answer(conn, 503, "content-type: application/xml\r\nretry-after: 1\r\n",
-                          "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>SlowDown</Code>"
-                          "<Message>Please reduce your request rate.</Message></Error>");
-}
-
-static nb_step refuse_malformed(nb_conn *conn, ssize_t error) {
-    nb_count(&conn->worker->metrics.malformed, 1);
-    conn->body = (nb_body){.done = false}; /* where its body would end nobody knows */
-    return nb_conn_answer(conn, error == NB_HTTP_BAD_EXPECT ? 417 : 400, "", "");
-}
-
 /* --- the phases ---------------------------------------------------------------------------------------- */
 
 static void begin_body(nb_conn *conn, const nb_request *request) {
@@ -296,6 +249,11 @@ static void begin_body(nb_conn *conn, const nb_request *request) {
     } else if (request->content_length > 0) {
         conn->body = (nb_body){.framing = NB_BODY_LENGTH, .left = (uint64_t)request->content_length};
     }
+}
+
+static nb_step refuse_busy(nb_conn *conn, const nb_request *request) {
+    nb_count(&conn->worker->metrics.refused, 1);
+    return nb_conn_refuse(conn, 503, "SlowDown", "Please reduce your request rate.", request->path);
 }
 
 static nb_step dispatch(nb_conn *conn, size_t head_size) {
@@ -314,7 +272,7 @@ static nb_step dispatch(nb_conn *conn, size_t head_size) {
     nb_conn_set_timer(conn, NB_TIMER_NONE);
     conn->keep_alive = request->keep_alive && atomic_load(&plane->state) == NB_RUNNING;
     if (atomic_fetch_add(&plane->in_flight, 1) >= plane->settings.requests_max || conn->refused)
-        return refuse_busy(conn);
+        return refuse_busy(conn, request);
     switch (nb_get_begin(conn, request)) {
     case NB_GET_ANSWERED: return NB_STEP_AGAIN;
     case NB_GET_WAITING: return NB_STEP_WAIT;
@@ -360,7 +318,7 @@ static nb_step step_head(nb_conn *conn) {
             if (head > 0)
                 return dispatch(conn, (size_t)head);
             if (head < 0)
-                return refuse_malformed(conn, head);
+                return nb_conn_refuse_head(conn, head);
         }
         if (!conn->can_read)
             return wait_for_head(conn);

@@ -64,9 +64,10 @@ static bool put_head(nb_conn *conn, const nb_entry *entry, const plan *plan) {
     nb_worker *worker = conn->worker;
     nb_buffer *out = conn->out;
     char text[256];
-    snprintf(text, sizeof text, "HTTP/1.1 %d %s\r\nx-amz-request-id: %s%08llX\r\ndate: %s\r\n", plan->status,
-             nb_status_reason(plan->status), worker->request_id_prefix, (unsigned long long)++worker->request_number,
-             nb_worker_date(worker));
+    char request_id[NB_REQUEST_ID_SIZE_BYTES + 1];
+    nb_worker_request_id(worker, request_id);
+    snprintf(text, sizeof text, "HTTP/1.1 %d %s\r\nx-amz-request-id: %s\r\ndate: %s\r\n", plan->status,
+             nb_status_reason(plan->status), request_id, nb_worker_date(worker));
     bool fits = nb_buffer_put_text(out, text) && nb_buffer_put_text(out, worker->plane->settings.common_headers) &&
                 nb_buffer_put_span(out, plan->status == 304 ? entry->headers_304 : entry->headers);
     if (plan->sends_checksums)

@@ -203,7 +203,7 @@ static ssize_t parse_framing(const nb_header *headers, size_t count, int64_t *co
     if (nb_header_count(headers, count, "content-length") > 1 || nb_header_count(headers, count, "transfer-encoding") > 1)
         return NB_HTTP_BAD_FRAMING;
     if (coding && !nb_span_is_nocase(coding->value, "chunked"))
-        return NB_HTTP_BAD_FRAMING;
+        return NB_HTTP_BAD_CODING;
     if (length && (*content_length = nb_parse_decimal(length->value)) < 0)
         return NB_HTTP_BAD_FRAMING;
     return 1;
@@ -218,9 +218,11 @@ static bool keeps_alive(const nb_header *headers, size_t count) {
 
 static ssize_t parse_host(nb_request *out) {
     const nb_header *host = nb_header_find(out->headers, out->headers_count, "host");
-    if (!host || nb_header_count(out->headers, out->headers_count, "host") != 1)
-        return NB_HTTP_BAD_HOST;
-    if (host->value.len == 0 || !all_in(host->value, HOST))
+    if (!host || host->value.len == 0)
+        return NB_HTTP_NO_HOST;
+    if (nb_header_count(out->headers, out->headers_count, "host") != 1)
+        return NB_HTTP_TWO_HOSTS;
+    if (!all_in(host->value, HOST))
         return NB_HTTP_BAD_HOST;
     out->host = host->value;
     return 1;
@@ -279,8 +281,10 @@ ssize_t nb_http_response(char *buf, size_t len, size_t *scanned, nb_response *ou
 }
 
 const char *nb_http_error_name(ssize_t error) {
-    static const char *const NAMES[] = {"more",     "bad-line",    "bad-version", "bad-target", "bad-header", "bad-host",
-                                        "bad-framing", "bad-expect", "too-many",    "too-large",  "bare-lf"};
+    static const char *const NAMES[] = {
+        "more",       "bad-line", "bad-version", "bad-target", "bad-header", "bad-host",  "bad-framing",
+        "bad-expect", "too-many", "too-large",   "bare-lf",    "no-host",    "two-hosts", "bad-coding",
+    };
     size_t index = (size_t)-error;
     return index < sizeof NAMES / sizeof *NAMES ? NAMES[index] : "unknown";
 }

@@ -32,12 +32,15 @@ enum {
     NB_HTTP_BAD_VERSION = -2, /* neither HTTP/1.0 nor HTTP/1.1 */
     NB_HTTP_BAD_TARGET = -3,  /* not in origin form, or with bytes that no URI has */
     NB_HTTP_BAD_HEADER = -4,  /* a header line is malformed */
-    NB_HTTP_BAD_HOST = -5,    /* not exactly one valid Host */
+    NB_HTTP_BAD_HOST = -5,    /* bytes that no host has */
     NB_HTTP_BAD_FRAMING = -6, /* Content-Length and Transfer-Encoding do not say one thing */
     NB_HTTP_BAD_EXPECT = -7,  /* an expectation other than 100-continue */
     NB_HTTP_TOO_MANY = -8,    /* more than NB_HTTP_HEADERS_MAX headers */
     NB_HTTP_TOO_LARGE = -9,   /* more than NB_HTTP_HEAD_SIZE_BYTES_MAX bytes */
     NB_HTTP_BARE_LF = -10,    /* a line ends in LF without CR */
+    NB_HTTP_NO_HOST = -11,
+    NB_HTTP_TWO_HOSTS = -12,
+    NB_HTTP_BAD_CODING = -13, /* a transfer coding other than chunked */
 };
 
 typedef struct {

@@ -315,6 +315,10 @@ void nb_plane_set_ring(nb_plane *plane, nb_keyring *ring) {
     nb_keyring_give(last);
 }
 
+void nb_worker_request_id(nb_worker *worker, char out[NB_REQUEST_ID_SIZE_BYTES + 1]) {
+    snprintf(out, NB_REQUEST_ID_SIZE_BYTES + 1, "%s%08X", worker->request_id_prefix, ++worker->request_number);
+}
+
 const char *nb_worker_date(nb_worker *worker) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME_COARSE, &now);

@@ -154,8 +154,8 @@ struct nb_worker {
     nb_auth auth;
     nb_keyring *ring; /* the one that `auth` uses; a share of it */
     uint64_t ring_number;
-    char request_id_prefix[17];
-    uint64_t request_number;
+    char request_id_prefix[9];
+    uint32_t request_number;
     int64_t date_s;
     char date[32]; /* Sun, 06 Nov 1994 08:49:37 GMT */
     char *scratch; /* a block */
@@ -188,6 +188,10 @@ void nb_worker_post(nb_worker *worker, nb_message *message);
 void nb_worker_watch(nb_worker *worker, nb_source *source);
 void nb_plane_set_ring(nb_plane *plane, nb_keyring *ring); /* takes over the caller's share */
 
+enum { NB_REQUEST_ID_SIZE_BYTES = 16 };
+void nb_worker_request_id(nb_worker *worker, char out[NB_REQUEST_ID_SIZE_BYTES + 1]);
+const char *nb_worker_date(nb_worker *worker);
+
 /* --- conn.c --- */
 void nb_conn_open(nb_worker *worker, int fd, bool refused);
 void nb_conn_run(nb_conn *conn);
@@ -200,12 +204,15 @@ nb_step nb_conn_request_done(nb_conn *conn);
 enum { NB_RECEIVED_END = 0, NB_RECEIVED_NOTHING = -1, NB_RECEIVED_BROKEN = -2 };
 ssize_t nb_conn_receive(nb_conn *conn); /* into `in`: how many bytes, or one of the above */
 nb_step nb_conn_flush(nb_conn *conn);   /* write `out`: AGAIN when all of it is out */
-const char *nb_status_reason(int status);
 const nb_request *nb_conn_reparse(nb_conn *conn); /* the present request again, after a wait */
 void nb_conn_hold_ring(nb_conn *conn);            /* keep conn->user valid as long as the request lasts */
-const char *nb_worker_date(nb_worker *worker);
-nb_step nb_conn_answer(nb_conn *conn, int status, const char *headers, const char *body); /* and close after it */
 nb_chunked_verdict nb_conn_take_body(nb_conn *conn, nb_span *payload); /* DATA points into `in`, already consumed */
+
+/* --- refusal.c --- */
+/* An answer of our own: status, S3's error document (none for an empty code), and the end of the connection. */
+nb_step nb_conn_refuse(nb_conn *conn, int status, const char *code, const char *message, nb_span resource);
+nb_step nb_conn_refuse_head(nb_conn *conn, ssize_t error); /* one of NB_HTTP_* */
+const char *nb_status_reason(int status);
 
 /* --- relay.c --- */
 nb_step nb_relay_begin(nb_conn *conn, const nb_request *request);

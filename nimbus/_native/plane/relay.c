@@ -28,7 +28,7 @@ struct nb_relay {
     nb_chunked chunked;
     bool request_sent, request_broken, has_chunk, awaits_continue;
     bool head_parsed, answer_done, up_keep_alive;
-    bool is_head, is_http_1_0, is_replayable, rechunks;
+    bool is_head, is_http_1_0, is_replayable, rechunks, has_body;
 };
 
 /* Headers of one hop, and those that framing decides anew. */
@@ -87,9 +87,7 @@ static nb_step fail(nb_conn *conn) {
     if (conn->relay->head_parsed)
         return NB_STEP_CLOSE; /* half an answer is out: only the end of the connection can say so */
     nb_relay_end(conn);
-    return nb_conn_answer(conn, 503, "content-type: application/xml\r\nretry-after: 1\r\n",
-                          "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>ServiceUnavailable</Code>"
-                          "<Message>Service is unable to handle request.</Message></Error>");
+    return nb_conn_refuse(conn, 503, "ServiceUnavailable", "The service is unavailable. Please retry.", (nb_span){"", 0});
 }
 
 nb_step nb_relay_begin(nb_conn *conn, const nb_request *request) {
@@ -104,6 +102,7 @@ nb_step nb_relay_begin(nb_conn *conn, const nb_request *request) {
     relay->is_head = nb_span_is(request->method, "HEAD");
     relay->is_http_1_0 = request->http_1_0;
     relay->rechunks = request->chunked;
+    relay->has_body = !conn->body.done;
     relay->awaits_continue = request->expects_continue;
     relay->is_replayable = conn->body.done && is_idempotent(request->method);
     relay->up = nb_upstream_take(conn, false);
@@ -173,7 +172,7 @@ static nb_step refuse_body(nb_conn *conn) {
     if (conn->relay->head_parsed)
         return NB_STEP_CLOSE;
     nb_relay_end(conn);
-    return nb_conn_answer(conn, 400, "", "");
+    return nb_conn_refuse(conn, 400, "", "", (nb_span){"", 0});
 }
 
 /* Have the next piece of the body ready. WAIT: the peer has not sent it yet. */
@@ -192,8 +191,13 @@ static nb_step next_payload(nb_conn *conn) {
         if (!conn->can_read)
             return NB_STEP_WAIT;
         ssize_t received = nb_conn_receive(conn);
-        if (received == NB_RECEIVED_END || received == NB_RECEIVED_BROKEN)
+        if (received == NB_RECEIVED_BROKEN)
             return NB_STEP_CLOSE;
+        if (received == NB_RECEIVED_END) { /* the server sees the cut as we do, and says what it thinks of it */
+            shutdown(relay->up->source.fd, SHUT_WR);
+            relay->request_broken = true;
+            return NB_STEP_WAIT;
+        }
     }
 }
 
@@ -408,7 +412,9 @@ static nb_step receive_answer(nb_conn *conn) {
 
 static nb_step finish(nb_conn *conn) {
     nb_relay *relay = conn->relay;
-    bool is_clean = relay->request_sent && !relay->request_broken && relay->up_keep_alive &&
+    /* Having refused a request whose body it may not have read, the server may close without another word. */
+    bool may_close = relay->has_body && conn->status >= 400;
+    bool is_clean = relay->request_sent && !relay->request_broken && relay->up_keep_alive && !may_close &&
                     nb_buffer_used(relay->from_up) == 0 && relay->payload.len == 0 &&
                     nb_buffer_used(relay->to_up) == 0;
     if (is_clean) {

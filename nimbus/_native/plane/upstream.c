@@ -48,19 +48,33 @@ static nb_upstream *open_upstream(nb_conn *conn) {
     return upstream;
 }
 
+/* Silent and open, as one that is idle should be. */
+static bool is_quiet(const nb_upstream *upstream) {
+    char byte;
+    return recv(upstream->source.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+/* The one used last: its caches are warm, and the others can grow old. */
+static nb_upstream *take_idle(nb_worker *worker) {
+    while (worker->idle_upstream_count) {
+        nb_upstream *upstream = NB_OF(worker->idle_upstreams.prev, nb_upstream, idle);
+        if (is_quiet(upstream)) {
+            nb_list_remove(&upstream->idle);
+            worker->idle_upstream_count--;
+            upstream->fresh = false;
+            return upstream;
+        }
+        nb_upstream_close(worker, upstream);
+    }
+    return NULL;
+}
+
 nb_upstream *nb_upstream_take(nb_conn *conn, bool fresh_only) {
     nb_worker *worker = conn->worker;
     nb_upstream_close_idle(worker, worker->now_ms - IDLE_MS_MAX);
-    nb_upstream *upstream = NULL;
-    if (!fresh_only && worker->idle_upstream_count) {
-        /* The one used last: its caches are warm, and the others can grow old. */
-        upstream = NB_OF(worker->idle_upstreams.prev, nb_upstream, idle);
-        nb_list_remove(&upstream->idle);
-        worker->idle_upstream_count--;
-        upstream->fresh = false;
-    } else {
+    nb_upstream *upstream = fresh_only ? NULL : take_idle(worker);
+    if (!upstream)
         upstream = open_upstream(conn);
-    }
     if (upstream)
         upstream->conn = conn;
     return upstream;

@@ -1,0 +1,111 @@
+/* What the plane refuses by itself: heads that have no one reading, and more than the limits allow.
+ *
+ * The words are those of the S3 room, so that a client cannot tell who refused it. After a refusal the connection
+ * ends: either nobody knows where the next request begins, or one connection less is what is wanted.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "plane/plane.h"
+
+enum { RESOURCE_SIZE_BYTES_MAX = 2048, DOCUMENT_SIZE_BYTES_MAX = 16384 };
+
+const char *nb_status_reason(int status) {
+    switch (status) {
+    case 200: return "OK";
+    case 206: return "Partial Content";
+    case 304: return "Not Modified";
+    case 400: return "Bad Request";
+    case 403: return "Forbidden";
+    case 417: return "Expectation Failed";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 503: return "Service Unavailable";
+    case 507: return "Insufficient Storage";
+    default: return "Unknown";
+    }
+}
+
+static const char *escape(char c) {
+    switch (c) {
+    case '&': return "&amp;";
+    case '<': return "&lt;";
+    case '>': return "&gt;";
+    case '"': return "&quot;";
+    default: return NULL;
+    }
+}
+
+/* The resource as the text of an element; cut when it is long. REQUIRES: printable ASCII, as the parser leaves it. */
+static void put_resource(nb_span resource, char out[6 * RESOURCE_SIZE_BYTES_MAX + 1]) {
+    size_t size = 0;
+    for (size_t i = 0; i < resource.len && i < RESOURCE_SIZE_BYTES_MAX; i++) {
+        const char *escaped = escape(resource.ptr[i]);
+        if (escaped) {
+            memcpy(out + size, escaped, strlen(escaped));
+            size += strlen(escaped);
+        } else {
+            out[size++] = resource.ptr[i];
+        }
+    }
+    out[size] = 0;
+}
+
+/* The value of x-amz-id-2 among the common headers. */
+static nb_span host_id(const nb_worker *worker) {
+    static const char NAME[] = "x-amz-id-2: ";
+    const char *at = strstr(worker->plane->settings.common_headers, NAME);
+    if (!at)
+        return (nb_span){"", 0};
+    at += sizeof NAME - 1;
+    return (nb_span){at, strcspn(at, "\r")};
+}
+
+static int write_document(
+    const nb_worker *worker, const char *code, const char *message, nb_span resource, const char *request_id,
+    char out[DOCUMENT_SIZE_BYTES_MAX]) {
+    char escaped[6 * RESOURCE_SIZE_BYTES_MAX + 1];
+    nb_span host = host_id(worker);
+    put_resource(resource, escaped);
+    return snprintf(out, DOCUMENT_SIZE_BYTES_MAX,
+                    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>%s</Code><Message>%s</Message>"
+                    "<Resource>%s</Resource><RequestId>%s</RequestId><HostId>%.*s</HostId></Error>",
+                    code, message, escaped, request_id, (int)host.len, host.ptr);
+}
+
+nb_step nb_conn_refuse(nb_conn *conn, int status, const char *code, const char *message, nb_span resource) {
+    nb_worker *worker = conn->worker;
+    char document[DOCUMENT_SIZE_BYTES_MAX] = "", request_id[NB_REQUEST_ID_SIZE_BYTES + 1];
+    nb_worker_request_id(worker, request_id);
+    int size = *code ? write_document(worker, code, message, resource, request_id, document) : 0;
+    if (!conn->out && !(conn->out = nb_buffer_take(&worker->buffers)))
+        return NB_STEP_CLOSE;
+    int whole = snprintf(conn->out->data, NB_BUFFER_SIZE_BYTES,
+                         "HTTP/1.1 %d %s\r\nx-amz-request-id: %s\r\n%sdate: %s\r\n%s%sconnection: close\r\n"
+                         "content-length: %d\r\n\r\n%s",
+                         status, nb_status_reason(status), request_id, worker->plane->settings.common_headers,
+                         nb_worker_date(worker), *code ? "content-type: application/xml\r\n" : "",
+                         status == 503 ? "retry-after: 1\r\n" : "", size, document);
+    conn->out->start = 0, conn->out->end = (size_t)whole;
+    conn->status = status;
+    conn->keep_alive = false;
+    conn->phase = NB_PHASE_REPLY;
+    nb_conn_set_timer(conn, NB_TIMER_PACE);
+    return NB_STEP_AGAIN;
+}
+
+nb_step nb_conn_refuse_head(nb_conn *conn, ssize_t error) {
+    static const nb_span NOTHING = {"", 0};
+    nb_count(&conn->worker->metrics.malformed, 1);
+    conn->body = (nb_body){.done = false}; /* where its body would end nobody knows */
+    switch (error) {
+    case NB_HTTP_NO_HOST: return nb_conn_refuse(conn, 400, "InvalidRequest", "The Host header is missing.", NOTHING);
+    case NB_HTTP_TWO_HOSTS:
+        return nb_conn_refuse(conn, 400, "InvalidRequest", "The header host was given more than once.", NOTHING);
+    case NB_HTTP_BAD_CODING:
+        return nb_conn_refuse(conn, 501, "NotImplemented",
+                              "Transfer codings other than chunked are not implemented.", NOTHING);
+    case NB_HTTP_BAD_EXPECT: return nb_conn_refuse(conn, 417, "", "", NOTHING);
+    default: return nb_conn_refuse(conn, 400, "", "", NOTHING);
+    }
+}

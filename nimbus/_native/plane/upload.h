@@ -1,0 +1,165 @@
+/* An upload from its head to its answer: what it declares, its bytes, its digests, and who has it at the moment.
+ *
+ * An upload belongs to one thread at a time: the worker of its connection; the ingest thread, which hashes and writes
+ * the blocks of large ones (upload_ingest.c); or Python, which admits, commits and refuses (nimbus/server/
+ * plane_uploads.py). It goes from one to the next through a queue or an inbox, and nobody looks at it in between. Up to
+ * NB_UPLOAD_SMALL_SIZE_BYTES_MAX the payload is held in memory and becomes a frame; a larger one is written block by
+ * block to a blob that Python has opened.
+ *
+ * Must always hold: only an upload whose bytes were all there, whose signatures and digests all hold, is offered for
+ * a commit; one that is not committed is given to Python once more when it has a blob, so that the blob goes away.
+ */
+#ifndef NIMBUS_PLANE_UPLOAD_H
+#define NIMBUS_PLANE_UPLOAD_H
+
+#include "blocks.h"
+#include "plane/aws_chunked.h"
+#include "plane/digest.h"
+#include "plane/plane.h"
+#include "plane/target.h"
+
+enum {
+    NB_UPLOAD_SMALL_SIZE_BYTES_MAX = 256 << 10, /* SEGMENT_OBJECT_SIZE_BYTES_MAX of nimbus/base/limits.py */
+    NB_UPLOADS_QUEUED_MAX = 1 << 16,
+    NB_UPLOAD_ID_SIZE_BYTES = 32,
+    NB_KEPT_HEADERS_MAX = NB_HTTP_HEADERS_MAX,
+    NB_INGEST_BATCH_MAX = 64,
+    NB_SYNC_THREADS = 4,
+    NB_KNOWN_BUCKETS = 1024,
+    NB_KNOWN_OWNER_SIZE_BYTES_MAX = 128,
+};
+
+/* What Python is asked for. */
+typedef enum {
+    NB_WANT_ADMISSION, /* before the body: may it come, and where does it go? */
+    NB_WANT_COMMIT,
+    NB_WANT_REFUSAL,   /* of something in the body, see `fault`: the words are Python's */
+    NB_WANT_DISCARD,   /* nobody waits any more */
+} nb_want;
+
+typedef enum {
+    NB_FAULT_NONE,
+    NB_FAULT_FRAMING, /* see framing->fault */
+    NB_FAULT_SHA256,
+    NB_FAULT_MD5,
+    NB_FAULT_TRAILER, /* its value is none of the algorithm */
+    NB_FAULT_CHECKSUM,
+    NB_FAULT_TOO_SLOW,
+    NB_FAULT_DISK,    /* see error_number */
+    NB_FAULT_INTERNAL,
+} nb_fault;
+
+typedef struct nb_upload {
+    nb_item item;       /* in a queue of the intake */
+    nb_message message; /* on the way back to its worker */
+    nb_plane *plane;
+    nb_worker *worker;
+    nb_conn *conn; /* valid while conn->jobs counts this upload, or the connection has it */
+    nb_keyring *ring;
+    const nb_key *user;
+    nb_want want;
+    nb_fault fault;
+    int error_number;
+    /* what the head says */
+    bool is_part, is_conditional;
+    unsigned part_number;
+    char upload_id[NB_UPLOAD_ID_SIZE_BYTES + 1];
+    char request_id[32];
+    nb_target target;
+    nb_span path;
+    size_t kept_count; /* of headers that Python reads: attributes and conditions */
+    nb_header *kept;
+    uint64_t size;     /* of the payload */
+    bool has_sha256, has_md5, is_trailer, drains;
+    int given;         /* the algorithm of the client's checksum, or -1 */
+    int algorithm;     /* the one that is kept when none is given, or besides it */
+    uint8_t sha256[32], md5[NB_MD5_SIZE_BYTES], checksum[NB_DIGEST_SIZE_BYTES_MAX];
+    /* the bytes */
+    nb_aws_chunked *framing; /* NULL: the body is the payload */
+    nb_span wire, payload;   /* of what was received, still to be unframed and still to be placed */
+    uint64_t taken;          /* payload bytes received */
+    char *block;             /* being filled: the whole payload of a small one */
+    size_t filled, block_size;
+    nb_digests digests;
+    bool has_digests;
+    uint8_t results[NB_DIGEST_KINDS][NB_DIGEST_SIZE_BYTES_MAX];
+    /* a large one */
+    int fd; /* of the blob, Python's; -1: none */
+    char *spare, *writing; /* the other block, and the one that the ingest thread has */
+    size_t writing_size;
+    uint64_t *table;
+    uint64_t written, table_hash;
+    bool is_busy, is_last, is_abandoned;
+    /* pace */
+    uint64_t received_bytes, waited_ms, silent_ms, seen_bytes;
+    /* the answer */
+    bool is_admitted;
+    int status;       /* 0: not answered yet */
+    char *answer;     /* headers, an empty line and a document; NULL: that of a success */
+    size_t answer_size;
+    char text[];      /* path and kept headers */
+} nb_upload;
+
+/* What the plane has for uploads as a whole. */
+typedef struct nb_intake {
+    nb_queue questions; /* for Python */
+    nb_queue blocks;    /* for the ingest thread */
+    nb_queue syncs;
+    pthread_t ingest_thread, sync_threads[NB_SYNC_THREADS];
+    bool is_ingesting;
+    unsigned sync_thread_count;
+    nb_md5_isa isa;
+    atomic_size_t large_count; /* uploads with a blob that are receiving */
+    pthread_mutex_t known_lock;
+    struct {
+        char bucket[NB_BUCKET_SIZE_BYTES_MAX + 1];
+        char owner[NB_KNOWN_OWNER_SIZE_BYTES_MAX + 1];
+    } known[NB_KNOWN_BUCKETS];
+} nb_intake;
+
+/* --- upload.c --- */
+nb_intake *nb_intake_new(void);
+void nb_intake_free(nb_intake *intake);
+void nb_upload_free(nb_upload *upload);
+
+static inline bool nb_upload_is_small(const nb_upload *upload) { return upload->size <= NB_UPLOAD_SMALL_SIZE_BYTES_MAX; }
+static inline uint32_t nb_upload_kinds(const nb_upload *upload) { /* the checksums that are kept */
+    return (upload->given >= 0 ? 1u << upload->given : 0) | (upload->algorithm >= 0 ? 1u << upload->algorithm : 0);
+}
+
+/* Whether this user is known to own the bucket: a hint, the commit decides. And that he does. */
+bool nb_intake_knows(nb_intake *intake, nb_span bucket, nb_span owner);
+void nb_intake_learn(nb_intake *intake, nb_span bucket, nb_span owner);
+
+/* Have digests, a first block and room for the table. False: memory is short. */
+bool nb_upload_prepare(nb_upload *upload);
+
+/* All bytes are in and hashed: compare with what was declared, and set `want`. */
+void nb_upload_judge(nb_upload *upload);
+
+/* Give it to Python. What cannot be given is answered 503 or, with nobody waiting, freed. */
+void nb_upload_ask(nb_upload *upload, nb_want want);
+
+/* Up to count_max uploads for Python, those for a commit with every digest; see nb_queue_take. */
+nb_item *nb_upload_take(nb_plane *plane, size_t count_max, int64_t timeout_ms);
+
+/* Python's answers; the upload is no longer the caller's. The text is copied. */
+void nb_upload_admit(nb_upload *upload, int fd, int algorithm);
+void nb_upload_decline(nb_upload *upload);
+void nb_upload_succeed(nb_upload *upload);
+void nb_upload_refuse(nb_upload *upload, int status, nb_span answer);
+
+/* --- upload_ingest.c --- */
+bool nb_ingest_start(nb_plane *plane);
+void nb_ingest_stop(nb_plane *plane);
+/* Hash and write upload->writing; the worker hears of it, or after the last block Python does. */
+void nb_ingest_write(nb_upload *upload);
+
+/* --- put_head.c --- */
+/* Canonical base64 of exactly `size` bytes. */
+bool nb_decode_base64(nb_span text, size_t size, uint8_t *out);
+
+/* --- put.c --- */
+void nb_put_delivered(nb_worker *worker, nb_message *message);
+
+#endif
