@@ -18,13 +18,14 @@ import msgspec
 from nimbus.auth.api import Head, Verified
 from nimbus.auth.chunked import chunk_decoder
 from nimbus.base.errors import NimbusError
+from nimbus.metrics.requests import RequestMeter
 from nimbus.s3 import codec, identity, router
 from nimbus.s3.api import Context, Reply, ReplyBody, Services
 from nimbus.s3.body import Pace, Receive, RequestBody
 from nimbus.s3.declared import declare, is_framed
 from nimbus.s3.errors import S3Error, error_document, from_state
 from nimbus.s3.markers import Wire
-from nimbus.s3.operations.table import BY_WIRE, Operation
+from nimbus.s3.operations.table import BY_WIRE, OPERATIONS, Operation
 from nimbus.s3.unsupported import check_headers
 
 Headers = list[tuple[bytes, bytes]]
@@ -43,6 +44,10 @@ class Exchange(msgspec.Struct):
     receive: Receive
     request_id: str
     body: RequestBody | None = None
+    # For the meter: what was asked for, and what went out.
+    operation: str = ""
+    status: int = 0
+    sent_bytes: int = 0
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -58,6 +63,7 @@ class App:
 
     def __init__(self, services: Services) -> None:
         self.services = services
+        self.meter = RequestMeter(operation.name for operation in OPERATIONS)
         self._pace = Pace(services.settings.body_rate_bytes_per_s, services.settings.body_grace_s)
         self._host_id = os.urandom(16).hex()
         self._id_prefix = os.urandom(4).hex().upper()
@@ -78,6 +84,8 @@ class App:
     def refuse(self, exchange: Exchange, error: Exception) -> Answer:
         """The error document for whatever was raised."""
         refusal = self._translate(exchange, error)
+        if refusal.status >= 400:
+            self.meter.count_error(refusal.code)
         headers = self._headers(exchange)
         body = b""
         if refusal.status not in _BODYLESS:
@@ -107,6 +115,7 @@ class App:
         target = router.split_target(head.raw_path, headers.get("host", ""), services.settings.domains)
         query = router.Query.parse(head.raw_query)
         wire = router.find(head.method, target.bucket, target.key, query, head.headers)
+        exchange.operation = wire.name
         verified = services.verifier.verify(
             head, virtual_bucket=target.bucket if target.virtual else "", now_ms=services.clock.now_ms()
         )

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
@@ -39,29 +40,35 @@ class S3Asgi:
         self._app = app
         self._store = app.services.store
         self._settings = app.services.settings
-        self._in_flight = 0
+        self._meter = app.meter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return  # no websockets, and nothing to do at start or stop
-        self._in_flight += 1
+        self._meter.in_flight += 1
         try:
             await self._serve(scope, receive, send)
         finally:
-            self._in_flight -= 1
+            self._meter.in_flight -= 1
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began_ns = time.perf_counter_ns()
         raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw_headers}
         client = scope.get("client")
         head = Head(scope["method"], scope["raw_path"], scope["query_string"], raw_headers, client[0] if client else "")
         exchange = self._app.exchange(head, headers, receive)  # type: ignore[arg-type]
-        refusal = self._refusal(head, headers)
-        if refusal is None:
-            answer = await self._app.answer(exchange)
-        else:
-            answer = self._app.refuse(exchange, refusal)
-        await self._send(exchange, answer, send)
+        try:
+            refusal = self._refusal(head, headers)
+            if refusal is None:
+                answer = await self._app.answer(exchange)
+            else:
+                answer = self._app.refuse(exchange, refusal)
+            await self._send(exchange, answer, send)
+        finally:
+            received_bytes = 0 if exchange.body is None else exchange.body.received_bytes
+            took_ns = time.perf_counter_ns() - began_ns
+            self._meter.count(exchange.operation, exchange.status, took_ns, received_bytes, exchange.sent_bytes)
         if _is_unread(exchange):
             await self._drain(exchange)
 
@@ -82,7 +89,7 @@ class S3Asgi:
         return None
 
     def _is_overloaded(self) -> bool:
-        return self._in_flight > self._settings.requests_max
+        return self._meter.in_flight > self._settings.requests_max
 
     # --- answers ---
 
@@ -98,8 +105,10 @@ class S3Asgi:
                 body = answer.body
         if _is_unread(exchange) and not self._can_drain(exchange):
             answer.headers.append(_CLOSE)
+        exchange.status = answer.status
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         if isinstance(body, bytes):
+            exchange.sent_bytes = len(body)
             await send({"type": "http.response.body", "body": body})
         else:
             assert not isinstance(body, ObjectBody | None), "_opened leaves neither"
@@ -132,6 +141,7 @@ class S3Asgi:
                     return
                 async with asyncio.timeout(grace_s + len(piece) / max(self._settings.body_rate_bytes_per_s, 1)):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
+                exchange.sent_bytes += len(piece)
             await send({"type": "http.response.body", "body": b""})
         except TimeoutError:
             return

@@ -96,6 +96,11 @@ class RequestBody:
         self._digests = DigestSet(())
 
     @property
+    def received_bytes(self) -> int:
+        """How much has come off the wire so far."""
+        return self._wire
+
+    @property
     def size_hint(self) -> int | None:
         return self.declared.payload_size
 
