@@ -31,7 +31,8 @@ SIZES = [
 ]
 
 
-def _body(size: int) -> bytes:
+def body_of(size: int) -> bytes:
+    """Random bytes, repeated every MiB."""
     block = os.urandom(min(size, MIB))
     return (block * (size // len(block) + 1))[:size]
 
@@ -77,14 +78,14 @@ def bench_get(
     size: int,
     count: int,
 ) -> None:
-    body = _body(size)
+    body = body_of(size)
     exchange(nimbus_server, load.signed("PUT", nimbus_server.port, f"/bench/get-{name}", body))
     (bench_dir / "nginx" / "www" / f"get-{name}").write_bytes(body)
     ours = load.write_requests(bench_dir / "ours", [load.signed("GET", nimbus_server.port, f"/bench/get-{name}")])
     peer = load.write_requests(bench_dir / "peer", [load.plain("GET", nginx_server.port, f"/get-{name}")])
     contests.run(
         benchmark,
-        f"GET {name}",
+        f"{nimbus_server.name} GET {name}",
         round_of(nimbus_server, ours, count),
         round_of(nginx_server, peer, count),
         peer_name="nginx sendfile, no auth",
@@ -94,7 +95,7 @@ def bench_get(
 def bench_get_range_of_256_kib(
     benchmark: Any, contests: Contests, nimbus_server: Server, nginx_server: Server, bench_dir: Path
 ) -> None:
-    body = _body(64 * MIB)
+    body = body_of(64 * MIB)
     exchange(nimbus_server, load.signed("PUT", nimbus_server.port, "/bench/ranges", body))
     (bench_dir / "nginx" / "www" / "ranges").write_bytes(body)
     spans = [{"Range": f"bytes={start}-{start + 256 * KIB - 1}"} for start in range(5000, 60 * MIB, 7 * MIB + 333)]
@@ -102,7 +103,7 @@ def bench_get_range_of_256_kib(
     peer = [load.plain("GET", nginx_server.port, "/ranges", headers=span) for span in spans]
     contests.run(
         benchmark,
-        "GET range 256KiB",
+        f"{nimbus_server.name} GET range 256KiB",
         round_of(nimbus_server, load.write_requests(bench_dir / "ours", ours), 1500),
         round_of(nginx_server, load.write_requests(bench_dir / "peer", peer), 1500),
         peer_name="nginx sendfile, no auth",
@@ -120,7 +121,7 @@ def bench_put(
     size: int,
     count: int,
 ) -> None:
-    body = _body(size)
+    body = body_of(size)
     keys = [f"put-{name}-{index}" for index in range(min(count, max(1, 256 * MIB // size)))]
     ours = load.write_requests(
         bench_dir / "ours", (load.signed("PUT", nimbus_server.port, f"/bench/{key}", body) for key in keys)
@@ -130,7 +131,7 @@ def bench_put(
     )
     contests.run(
         benchmark,
-        f"PUT {name}",
+        f"{nimbus_server.name} PUT {name}",
         round_of(nimbus_server, ours, count),
         round_of(nginx_server, peer, count),
         peer_name="nginx DAV, no auth, no hash, no sync",

@@ -35,9 +35,16 @@ def bench_dir(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     return Path(chosen) if chosen else tmp_path_factory.mktemp("bench")
 
 
+@pytest.fixture(scope="session", params=["off", "on"], ids=["granian", "native"])
+def nimbus_server(request: pytest.FixtureRequest, bench_dir: Path) -> Iterator[servers.Server]:
+    """Our server without and with the native data plane in front."""
+    with servers.nimbus(bench_dir / f"nimbus-{request.param}", data_plane=request.param) as server:
+        yield server
+
+
 @pytest.fixture(scope="session")
-def nimbus_server(bench_dir: Path) -> Iterator[servers.Server]:
-    with servers.nimbus(bench_dir / "nimbus") as server:
+def native_server(bench_dir: Path) -> Iterator[servers.Server]:
+    with servers.nimbus(bench_dir / "native", data_plane="on") as server:
         yield server
 
 

@@ -7,17 +7,16 @@ the bottleneck.
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
-import tempfile
 from collections.abc import Iterable, Sequence
-from functools import cache
 from pathlib import Path
 
 import msgspec
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+
+from bench.servers import compiled
 
 CREDENTIALS = Credentials("test", "test")
 SECONDS_MAX = 120
@@ -36,22 +35,16 @@ class Load(msgspec.Struct, frozen=True):
     max_us: float
 
 
-@cache
-def generator() -> Path:
-    """The compiled generator."""
-    source = Path(__file__).with_name("loadgen.c")
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
-    binary = Path(tempfile.gettempdir()) / f"nimbus-loadgen-{digest}"
-    if not binary.exists():
-        partial = binary.with_suffix(".new")
-        subprocess.run(["cc", "-O2", "-o", str(partial), str(source)], check=True)
-        partial.rename(binary)
-    return binary
-
-
 def run(port: int, requests: Path, *, connections: int, requests_max: int) -> Load:
     """Send `requests_max` requests from the file, in turn, over `connections` kept-alive connections."""
-    command = [str(generator()), "127.0.0.1", str(port), str(connections), str(SECONDS_MAX), str(requests_max)]
+    command = [
+        str(compiled("loadgen.c")),
+        "127.0.0.1",
+        str(port),
+        str(connections),
+        str(SECONDS_MAX),
+        str(requests_max),
+    ]
     done = subprocess.run([*command, str(requests)], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return msgspec.json.decode(done.stdout, type=Load)

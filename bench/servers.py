@@ -6,15 +6,18 @@ a second is exact to far better than a scheduler tick.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -58,9 +61,36 @@ def nimbus(data_dir: Path, *, data_plane: str = "off") -> Iterator[Server]:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert "is ready at http://" in line, f"the server did not start: {line!r}"
-        yield Server(f"nimbus ({data_plane})", int(line.strip().rpartition(":")[2]), (process.pid,))
+        yield Server(
+            {"off": "granian", "on": "native"}[data_plane], int(line.strip().rpartition(":")[2]), (process.pid,)
+        )
     finally:
         _stop(process)
+
+
+@contextmanager
+def bare(file: Path, *, threads: int = 2) -> Iterator[Server]:
+    """The bare epoll and sendfile responder of bare.c, which answers everything with one file."""
+    port = free_port()
+    process = subprocess.Popen([str(compiled("bare.c", "-pthread")), str(port), str(threads), str(file)])
+    try:
+        _wait_for(port, process)
+        yield Server("bare", port, (process.pid,))
+    finally:
+        _stop(process)
+
+
+@cache
+def compiled(source: str, *flags: str) -> Path:
+    """A C program of this folder, compiled once for each version of its source."""
+    path = Path(__file__).with_name(source)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    binary = Path(tempfile.gettempdir()) / f"nimbus-bench-{path.stem}-{digest}"
+    if not binary.exists():
+        partial = binary.with_suffix(f".{os.getpid()}")
+        subprocess.run(["cc", "-O2", *flags, "-o", str(partial), str(path)], check=True)
+        partial.rename(binary)
+    return binary
 
 
 NGINX_CONF = """
