@@ -9,12 +9,15 @@ Must always hold: a secret never appears in a repr or in a message.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 OptionValue = str | int | float | bool
+
+DEFAULT_LISTEN: Final = "127.0.0.1:8080"
+TLS_PORT: Final = 8443
 
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,7 +104,24 @@ class Config(Table, frozen=True, kw_only=True):
 
     listen: Annotated[
         str, Meta(description="HOST:PORT to serve S3 on; [::1]:8080 for IPv6; port 0 lets the system choose.")
-    ] = "127.0.0.1:8080"
+    ] = DEFAULT_LISTEN
+    tls_cert: Annotated[
+        str, Meta(description="PEM file with the certificate and its chain; with tls_key it turns HTTPS on.")
+    ] = ""
+    tls_key: Annotated[
+        str, Meta(description="PEM file with the key of the certificate, without a password; readable by you alone.")
+    ] = ""
+    tls_listen: Annotated[
+        str,
+        Meta(description="HOST:PORT to serve S3 on over TLS 1.2 or 1.3; empty: port 8443 on the host of listen."),
+    ] = ""
+    admin: Annotated[
+        str,
+        Meta(
+            description="HOST:PORT, or a port of 127.0.0.1, for /metrics and /health, without authentication; "
+            "empty: off."
+        ),
+    ] = ""
     data_dir: Annotated[
         str, Meta(min_length=1, description="Directory that holds everything stored; made when it is missing.")
     ] = "nimbus-data"
@@ -124,7 +144,14 @@ class Config(Table, frozen=True, kw_only=True):
     data: DataConfig = DataConfig()
 
     def __post_init__(self) -> None:
-        parse_listen(self.listen)
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ValueError("tls_cert and tls_key belong together; set both")
+        if self.tls_listen and not self.tls_cert:
+            raise ValueError("tls_listen: a certificate is missing; set tls_cert and tls_key")
+        if self.listen or not self.tls_cert:
+            parse_listen(self.listen)
+        parse_listen(self.tls_listen or DEFAULT_LISTEN, "tls_listen")
+        parse_listen(self.admin_address or DEFAULT_LISTEN, "admin")
         for domain in self.domains:
             if not domain or domain != domain.lower().strip(".") or any(c in domain for c in "/: "):
                 raise ValueError(f"domains: {domain!r} is not a plain lower-case host name")
@@ -135,6 +162,18 @@ class Config(Table, frozen=True, kw_only=True):
                 if value in seen:
                     raise ValueError(f"users: the {field} {value!r} occurs twice")
                 seen.add(value)
+
+    @property
+    def tls_address(self) -> str:
+        """HOST:PORT to serve HTTPS on; empty without a certificate."""
+        if not self.tls_cert or self.tls_listen:
+            return self.tls_listen
+        return Address(parse_listen(self.listen or DEFAULT_LISTEN).host, TLS_PORT).text
+
+    @property
+    def admin_address(self) -> str:
+        """HOST:PORT of the admin listener; empty when there is none."""
+        return f"127.0.0.1:{self.admin}" if self.admin.isdigit() else self.admin
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -153,11 +192,11 @@ class Address(msgspec.Struct, frozen=True):
 DEFAULT_USER = UserEntry(id="test", access_key="test", secret_key="test", display_name="test")  # noqa: S106
 
 
-def parse_listen(text: str) -> Address:
+def parse_listen(text: str, key: str = "listen") -> Address:
     """HOST:PORT taken apart; raises `ValueError` with a sentence for the operator."""
     host, colon, port = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     digits = port.isascii() and port.isdigit() and len(port) <= 5
     if not colon or not digits or int(port) > 65535 or not host or (":" in host) != bracketed:
-        raise ValueError(f"listen: {text!r} is not HOST:PORT, as in 127.0.0.1:8080 or [::1]:8080")
+        raise ValueError(f"{key}: {text!r} is not HOST:PORT, as in 127.0.0.1:8080 or [::1]:8080")
     return Address(host=host[1:-1] if bracketed else host, port=int(port))

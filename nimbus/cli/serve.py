@@ -11,8 +11,8 @@ from nimbus.server.run import serve
 
 DESCRIPTION = """\
 Serves S3 until SIGTERM or SIGINT, then lets running requests finish and stops. One line on standard output,
-`NimbusStore is ready at http://HOST:PORT`, says when requests are answered; everything else goes to standard
-error.
+`NimbusStore is ready at http://HOST:PORT`, says when requests are answered, and with a certificate a second one
+the same of https; everything else goes to standard error. `--listen ''` leaves HTTPS alone.
 
 Without a user in the configuration the key pair is test/test, and only loopback addresses are served.
 """
@@ -22,6 +22,8 @@ examples:
   nimbus serve
   nimbus serve --data /srv/s3 --listen 127.0.0.1:0
   NIMBUS_ACCESS_KEY=... NIMBUS_SECRET_KEY=... nimbus serve --listen 0.0.0.0:8080
+  nimbus serve --tls-cert store.crt --tls-key store.key --tls-listen 0.0.0.0:8443 --config nimbus.toml
+  nimbus serve --admin 9100
 
 Each option overrides its key of the configuration file; `nimbus config` prints them all.
 """
@@ -30,6 +32,10 @@ Each option overrides its key of the configuration file; `nimbus config` prints 
 OPTIONS = (
     ("--data", "DIR", "data_dir", "directory that holds everything stored (default: nimbus-data)"),
     ("--listen", "HOST:PORT", "listen", "address to serve on (default: 127.0.0.1:8080); port 0: any free one"),
+    ("--tls-cert", "FILE", "tls_cert", "PEM file with the certificate and its chain; with --tls-key it turns HTTPS on"),
+    ("--tls-key", "FILE", "tls_key", "PEM file with the key of the certificate"),
+    ("--tls-listen", "HOST:PORT", "tls_listen", "address for HTTPS (default: port 8443 on the host of --listen)"),
+    ("--admin", "[HOST:]PORT", "admin", "address for /metrics and /health, on loopback unless HOST is given"),
 )
 
 
@@ -54,7 +60,7 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Serve until told to stop. Raises a `NimbusError` when that cannot begin."""
-    named = {key: getattr(arguments, key) for key in ("data_dir", "listen", "data_plane")}
+    named = {key: getattr(arguments, key) for key in (*(row[2] for row in OPTIONS), "data_plane")}
     overrides = {key: value for key, value in named.items() if value is not None}
     loaded = load(config_path(arguments.config, os.environ), os.environ, overrides)
     serve(loaded.config, loaded.notices)

@@ -76,12 +76,19 @@ def test_command_line_goes_over_environment_over_file_over_default(tmp_path: Pat
 
 def test_every_key_can_be_set_by_its_environment_variable() -> None:
     samples = {int: "7", float: "7.5", bool: "false", str: "some-text"}
-    special = {"listen": "127.0.0.1:7", "domains": "s3.example.org, example.net", "data_plane": "on"}
+    special = {
+        "listen": "127.0.0.1:7",
+        "tls_listen": "127.0.0.1:8",
+        "admin": "9",
+        "domains": "s3.example.org, example.net",
+        "data_plane": "on",
+    }
+    certificate = {"NIMBUS_TLS_CERT": "cert", "NIMBUS_TLS_KEY": "key"}
     for key in keys():
         if key.path[-1] == "options":
             continue
         text = special.get(key.name) or samples[type(key.default)]
-        value: object = load(None, {key.variable: text}, {}).config
+        value: object = load(None, certificate | {key.variable: text}, {}).config
         for name in key.path:
             value = getattr(value, name)
         assert value != key.default, key.variable
@@ -222,3 +229,37 @@ def test_an_address_is_host_and_port_and_prints_as_it_was_written(text: str, add
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="HOST:PORT"):
         parse_listen(text)
+
+
+# --- TLS and the admin listener -------------------------------------------------------------------------
+
+
+def test_a_certificate_and_its_key_belong_together(tmp_path: Path) -> None:
+    assert "tls_cert and tls_key belong together" in refusal_of(tmp_path, 'tls_cert = "c.pem"\n')
+    assert "tls_cert and tls_key belong together" in refusal_of(tmp_path, 'tls_key = "k.pem"\n')
+    assert "a certificate is missing" in refusal_of(tmp_path, 'tls_listen = "127.0.0.1:8443"\n')
+
+
+def test_tls_is_on_with_a_certificate_and_off_without() -> None:
+    assert Config().tls_address == ""
+    assert Config(listen="0.0.0.0:1", tls_cert="c", tls_key="k").tls_address == "0.0.0.0:8443"
+    assert Config(listen="[::1]:1", tls_cert="c", tls_key="k").tls_address == "[::1]:8443"
+    assert Config(listen="", tls_cert="c", tls_key="k").tls_address == "127.0.0.1:8443"
+    assert Config(tls_cert="c", tls_key="k", tls_listen="127.0.0.1:7").tls_address == "127.0.0.1:7"
+
+
+def test_the_plain_address_may_be_empty_only_when_there_is_tls(tmp_path: Path) -> None:
+    assert "listen: '' is not HOST:PORT" in refusal_of(tmp_path, 'listen = ""\n')
+
+
+def test_the_admin_listener_is_off_until_it_has_an_address_and_loopback_unless_told_otherwise() -> None:
+    assert Config().admin_address == ""
+    assert Config(admin="9100").admin_address == "127.0.0.1:9100"
+    assert Config(admin="0.0.0.0:9100").admin_address == "0.0.0.0:9100"
+
+
+@pytest.mark.parametrize(("key", "text"), [("admin", "nowhere"), ("admin", "70000"), ("tls_listen", "8443")])
+def test_a_wrong_address_names_its_key(tmp_path: Path, key: str, text: str) -> None:
+    said = refusal_of(tmp_path, f'tls_cert = "c"\ntls_key = "k"\n{key} = "{text}"\n')
+    assert f"{key}: " in said
+    assert "is not HOST:PORT" in said
