@@ -95,6 +95,10 @@ URL_ENCODED_FIELDS: Final = frozenset(
     }
 )
 
+# Of those, what clients of the first version of the listing take as it comes, so that it must be plain text. What
+# no document can hold is encoded all the same.
+URL_ENCODED_IF_UNWRITABLE: Final = frozenset({("ListObjectsOutput", "prefix")})
+
 # HTTP ignores a conditional date that does not parse (RFC 9110, section 13.1); every other time is refused.
 IGNORABLE_TIMES: Final = frozenset(
     {

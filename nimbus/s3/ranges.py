@@ -34,7 +34,10 @@ def parse_range(value: str | None, size: int) -> Span | None:
 
 
 def parse_copy_range(value: str, size: int) -> Span:
-    """The span that x-amz-copy-source-range asks of a source of `size` bytes: both ends given, both inside."""
+    """The span that x-amz-copy-source-range asks of a source of `size` bytes: both ends given, both inside.
+
+    Raises `InvalidArgument` for what is no such range, `InvalidRange` for one that reaches past the end.
+    """
     match = _COPY_RANGE.fullmatch(value)
     if match is None or _number(match[2]) < _number(match[1]):
         message = (
@@ -45,7 +48,7 @@ def parse_copy_range(value: str, size: int) -> Span:
     span = Span(_number(match[1]), _number(match[2]) + 1)
     if span.end > size:
         message = f"Range specified is not valid for source object of size: {size}"
-        raise S3Error("InvalidArgument", message, ArgumentName="x-amz-copy-source-range", ArgumentValue=value)
+        raise S3Error("InvalidRange", message, RangeRequested=value, ActualObjectSize=size)
     return span
 
 

@@ -26,7 +26,7 @@ from lxml import etree
 from nimbus.s3.errors import S3Error
 from nimbus.s3.fields import Field, fields_of
 from nimbus.s3.markers import Attribute, Xml
-from nimbus.s3.overrides import LIST_SIZES_MAX, URL_ENCODED_FIELDS
+from nimbus.s3.overrides import LIST_SIZES_MAX, URL_ENCODED_FIELDS, URL_ENCODED_IF_UNWRITABLE
 from nimbus.s3.times import http_text, iso_text, parse_http, parse_iso
 
 NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -243,6 +243,11 @@ def url_encode(text: str) -> str:
     return quote(text) if text.encode().translate(None, _URL_SAFE_BYTES) else text
 
 
+def url_encode_if_unwritable(text: str) -> str:
+    """Plain text, or encoded when it holds a character that no document can."""
+    return url_encode(text) if any(ord(character) in _UNWRITABLE for character in text) else escape(text)
+
+
 def open_document(root: str) -> str:
     """The beginning of a reply document, up to its first child."""
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns="{NAMESPACE}">'
@@ -255,21 +260,24 @@ def writer(shape: type[msgspec.Struct], is_url_encoded: bool = False) -> Writer:
         "escape": escape,
         "escape_etag": escape_etag,
         "url_encode": url_encode,
+        "url_encode_if_unwritable": url_encode_if_unwritable,
         "http_text": http_text,
         "iso_text": iso_text,
     }
     lines = ["def write(shape):", "    text = ''"]
     for field in fields_of(shape):
         if isinstance(field.marker, Xml):
-            lines += _field_lines(field, field.marker, is_url_encoded, names)
+            lines += _field_lines(shape, field, is_url_encoded, names)
     lines.append("    return text")
     exec("\n".join(lines), names)  # noqa: S102  (made from the markers of our own model alone)
     return names["write"]  # type: ignore[no-any-return]
 
 
-def _field_lines(field: Field, marker: Xml, is_url_encoded: bool, names: dict[str, Any]) -> list[str]:
+def _field_lines(shape: type[msgspec.Struct], field: Field, is_url_encoded: bool, names: dict[str, Any]) -> list[str]:
     """The statements that add one field to `text`."""
-    value = _value_source(field, is_url_encoded, names)
+    marker = field.marker
+    assert isinstance(marker, Xml)
+    value = _value_source(shape, field, is_url_encoded, names)
     lines = [f"    value = shape.{field.name}", "    if value is not None:"]
     if not field.is_list:
         return [*lines, f"        text += f'{_element(marker.name, value, field, names)}'"]
@@ -294,15 +302,13 @@ def _element(tag: str, value: str, field: Field, names: dict[str, Any]) -> str:
     return f"<{tag}{attributes}>{{{value}}}</{tag}>"
 
 
-def _value_source(field: Field, is_url_encoded: bool, names: dict[str, Any]) -> str:
+def _value_source(shape: type[msgspec.Struct], field: Field, is_url_encoded: bool, names: dict[str, Any]) -> str:
     """The expression that turns `value` into text; what it calls is added to `names`."""
     if field.is_shape:
         names[f"write_{field.kind.__name__}"] = writer(field.kind, is_url_encoded)
         return f"write_{field.kind.__name__}(value)"
     if field.kind is str:
-        is_encoded = is_url_encoded and field.name in URL_ENCODED_FIELDS
-        function = "url_encode" if is_encoded else "escape_etag" if field.name == "etag" else "escape"
-        return f"{function}(value)"
+        return f"{_text_function(shape, field, is_url_encoded)}(value)"
     if field.kind is bool:
         return '"true" if value else "false"'
     if field.kind is datetime:
@@ -310,3 +316,11 @@ def _value_source(field: Field, is_url_encoded: bool, names: dict[str, Any]) -> 
         return f"value if value.__class__ is str else {field.marker.form}_text(value)"
     assert field.kind is int, f"{field.name} holds {field.kind}, which no document can"
     return "value"
+
+
+def _text_function(shape: type[msgspec.Struct], field: Field, is_url_encoded: bool) -> str:
+    """Which of the functions above writes a field's text."""
+    if is_url_encoded and field.name in URL_ENCODED_FIELDS:
+        is_rather_plain = (shape.__name__, field.name) in URL_ENCODED_IF_UNWRITABLE
+        return "url_encode_if_unwritable" if is_rather_plain else "url_encode"
+    return "escape_etag" if field.name == "etag" else "escape"

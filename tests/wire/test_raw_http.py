@@ -224,8 +224,34 @@ def test_connection_dropped_in_the_body_leaves_nothing(raw: Raw) -> None:
 
 
 def test_missing_length_is_refused(raw: Raw) -> None:
-    answer = raw.talk(raw.head("PUT", "/key")[:-2] + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n0\r\n\r\n")
+    answer = raw.talk(raw.head("PUT", "/key"))
     assert (answer.status, answer.code) == (411, "MissingContentLength")
+    assert not raw.exists("key")
+
+
+def test_chunked_transfer_coding_needs_no_length(raw: Raw) -> None:
+    head = raw.head("PUT", "/key")[:-2] + b"Transfer-Encoding: chunked\r\n\r\n"
+    assert (
+        raw.talk(head, b"5\r\nhello\r\n40000;x=y\r\n", b"z" * 0x40000, b"\r\n0\r\nX-Trailer: 1\r\n\r\n").status == 200
+    )
+    assert raw.client.get_object(Bucket=raw.bucket, Key="key")["Body"].read() == b"hello" + b"z" * 0x40000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"5\r\nhello\r\n",
+        b"5\r\nhello0\r\n\r\n",
+        b"+5\r\nhello\r\n0\r\n\r\n",
+        b"0x5\r\nhello\r\n0\r\n\r\n",
+        b"fffffffffffffffff\r\nhello\r\n0\r\n\r\n",
+        b"5\nhello\n0\n\n",
+        b"5;" + b"x" * 100_000 + b"\r\nhello\r\n0\r\n\r\n",
+    ],
+)
+def test_broken_transfer_coding_is_refused_and_closed(body: bytes, raw: Raw) -> None:
+    answer = raw.talk(raw.head("PUT", "/key")[:-2] + b"Transfer-Encoding: chunked\r\n\r\n", body, half_close=True)
+    assert (answer.status, answer.code, answer.is_closed) == (400, "IncompleteBody", True)
     assert not raw.exists("key")
 
 

@@ -57,9 +57,12 @@ def _check_metadata(metadata: Mapping[str, str]) -> None:
 
 
 def _strip_framing(headers: dict[str, str]) -> None:
-    """aws-chunked is the framing of this upload, not an encoding of the object."""
-    codings = [coding.strip() for coding in headers["content-encoding"].split(",")]
-    rest = ",".join(coding for coding in codings if coding.lower() != "aws-chunked")
+    """aws-chunked is the framing of this upload, not an encoding of the object; the others stay as they were sent."""
+    codings = headers["content-encoding"].split(",")
+    kept = [coding for coding in codings if coding.strip().lower() != "aws-chunked"]
+    if len(kept) == len(codings):
+        return
+    rest = ",".join(kept).strip()
     if rest:
         headers["content-encoding"] = rest
     else:

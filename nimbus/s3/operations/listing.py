@@ -44,10 +44,8 @@ async def list_objects_v2(ctx: Context, request: model.ListObjectsV2Request) -> 
     """A page of keys; the next one is asked for with the token."""
     limit = page_limit(request.max_keys, "max-keys")
     prefix, delimiter = request.prefix or "", request.delimiter or ""
-    if request.continuation_token is not None:
-        after = _from_token(request.continuation_token)
-    else:
-        after = request.start_after or ""
+    token = request.continuation_token  # empty: what a client has before its first page
+    after = _from_token(token) if token else request.start_after or ""
     page = await _page(ctx, prefix, delimiter, after, limit)
     owner = owner_of(ctx.user) if request.fetch_owner else None
     return Reply(

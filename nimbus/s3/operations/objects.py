@@ -10,7 +10,7 @@ from nimbus.base.limits import PUT_SIZE_BYTES_MAX
 from nimbus.base.span import Span
 from nimbus.s3 import model
 from nimbus.s3.api import Context, ObjectBody, Reply
-from nimbus.s3.body import Received
+from nimbus.s3.body import Received, Sink
 from nimbus.s3.checksums import DEFAULT_ALGORITHM, FULL_OBJECT
 from nimbus.s3.conditions import ReadConditions, is_unmodified, write_condition
 from nimbus.s3.errors import S3Error
@@ -41,6 +41,7 @@ _conditions = attrgetter("if_match", "if_none_match", "if_modified_since", "if_u
 _UNCONDITIONAL = (None, None, None, None)
 _ATTRIBUTES = frozenset({"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"})
 _PARTS_PAGE_MAX = 1000
+_LENGTH_HEADERS = frozenset({"content-length", "transfer-encoding"})  # a body that is stored comes with one of them
 
 
 async def get_object(ctx: Context, request: model.GetObjectRequest) -> Reply:
@@ -148,18 +149,40 @@ async def find_or_none(ctx: Context, bucket: str, key: str) -> Object | None:
 
 
 async def take_in(ctx: Context, size_bytes_max: int, checksums: tuple[str, ...]) -> tuple[Ingest, Received]:
-    """Receive the whole body into the store; on any failure nothing of it stays."""
+    """Receive the whole body into the store; on any failure nothing of it stays.
+
+    A body in chunked transfer coding may come without a declared size; then it is counted instead.
+    """
     size = ctx.body.size_hint
-    if size is None:
+    if _LENGTH_HEADERS.isdisjoint(ctx.headers):
         raise S3Error("MissingContentLength")
-    if size > size_bytes_max:
-        raise S3Error("EntityTooLarge", ProposedSize=size, MaxSizeAllowed=size_bytes_max)
+    if size is not None and size > size_bytes_max:
+        raise _too_large(size, size_bytes_max)
     ingest = ctx.store.ingest(size)
+    sink = ingest.write if size is not None else _counting(ingest, size_bytes_max)
     try:
-        return ingest, await ctx.body.receive_into(ingest.write, checksums)
+        return ingest, await ctx.body.receive_into(sink, checksums)
     except BaseException:
         await ingest.abort()
         raise
+
+
+def _counting(ingest: Ingest, size_bytes_max: int) -> Sink:
+    """Writes what comes until it is too much."""
+    size = 0
+
+    async def write(piece: bytes) -> None:
+        nonlocal size
+        size += len(piece)
+        if size > size_bytes_max:
+            raise _too_large(size, size_bytes_max)
+        await ingest.write(piece)
+
+    return write
+
+
+def _too_large(size: int, size_bytes_max: int) -> S3Error:
+    return S3Error("EntityTooLarge", ProposedSize=size, MaxSizeAllowed=size_bytes_max)
 
 
 async def get_object_attributes(ctx: Context, request: model.GetObjectAttributesRequest) -> Reply:

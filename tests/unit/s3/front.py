@@ -85,7 +85,7 @@ class Front:
             given.insert(0, ("host", "localhost"))
         if user:
             given.append(("authorization", f"test {user}"))
-        if size and "content-length" not in names and "transfer-encoding" not in names:
+        if (size or method == "PUT") and "content-length" not in names and "transfer-encoding" not in names:
             given.append(("content-length", str(size)))
         scope = {
             "type": "http",

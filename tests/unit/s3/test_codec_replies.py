@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import unquote
@@ -21,6 +22,7 @@ from nimbus.s3.errors import S3Error
 
 WIRES = {wire.name: wire for wire in model.WIRES}
 SERVICE = ServiceModel(Loader().load_service_model("s3", "service-2"), "s3")
+NOT_IN_XML = "[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"
 ANY_KEY = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 
 
@@ -118,7 +120,7 @@ def test_url_encoded_listings_give_botocore_any_key_back(key: str, prefix: str, 
     ):
         parsed = parsed_by_botocore(name, output)
         handler(parsed, {"encoding_type_auto_set": True})
-        if name == "ListObjects":  # where botocore leaves the prefix as it came, against the API reference
+        if name == "ListObjects" and re.search(NOT_IN_XML, prefix):  # botocore leaves this one as it comes
             parsed["Prefix"] = unquote(parsed["Prefix"])
         markers = ("Marker", "NextMarker", "StartAfter", "KeyMarker", "NextKeyMarker")
         assert {parsed[marker] for marker in markers if marker in parsed} == {key}

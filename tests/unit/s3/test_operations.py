@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 import pytest
 from awscrt.checksums import crc64nvme
 
+from nimbus.s3.operations import objects
 from nimbus.s3.operations.table import OPERATIONS
 from tests.unit.s3.front import Answered, Front, open_front
 
@@ -260,3 +261,50 @@ async def test_metadata_names_and_values_come_back_as_they_were(front: Front) ->
     value = "caf\xc3\xa9"  # UTF-8 as a client puts it on the wire
     await front("PUT", "/bucket/key", b"x", headers={"x-amz-meta-drink": value})
     assert (await front("GET", "/bucket/key")).headers["x-amz-meta-drink"] == value
+
+
+async def test_a_body_of_unknown_size_is_counted_while_it_comes(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "PUT_SIZE_BYTES_MAX", 300_000)
+    chunked = {"transfer-encoding": "chunked"}
+    pieces = [b"x" * 100_000] * 3
+    assert (await front("PUT", "/bucket/key", pieces, headers=chunked)).status == 200
+    assert len((await front("GET", "/bucket/key")).body) == 300_000
+    refused = await front("PUT", "/bucket/key", [*pieces, b"x"], headers=chunked)
+    assert (refused.status, refused.code) == (400, "EntityTooLarge")
+    await front.store.collect_garbage()
+    assert front.data_size_bytes() == 300_000
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("deflate, gzip", "deflate, gzip"),
+        ("aws-chunked", None),
+        ("aws-chunked, gzip", "gzip"),
+        ("gzip ,aws-chunked", "gzip"),
+        ("deflate, AWS-Chunked, gzip", "deflate, gzip"),
+        ("gzip,deflate,aws-chunked", "gzip,deflate"),
+    ],
+)
+async def test_content_codings_stay_as_they_were_sent_but_for_the_framing(
+    front: Front, sent: str, kept: str | None
+) -> None:
+    await front("PUT", "/bucket/key", b"x", headers={"content-encoding": sent})
+    assert (await front("GET", "/bucket/key")).headers.get("content-encoding") == kept
+
+
+async def test_an_empty_continuation_token_begins_at_the_beginning(front: Front) -> None:
+    await front("PUT", "/bucket/key", b"x")
+    listed = await front("GET", "/bucket?list-type=2&continuation-token=")
+    assert (listed.status, element(listed, "Key"), element(listed, "ContinuationToken")) == (200, "key", "")
+
+
+async def test_a_part_is_not_copied_from_past_the_end_of_its_source(front: Front) -> None:
+    await front("PUT", "/bucket/source", b"12345")
+    upload_id = await begin(front)
+    refused = await front(
+        "PUT",
+        f"/bucket/key?partNumber=1&uploadId={upload_id}",
+        headers={"x-amz-copy-source": "bucket/source", "x-amz-copy-source-range": "bytes=0-21"},
+    )
+    assert (refused.status, refused.code) == (416, "InvalidRange")

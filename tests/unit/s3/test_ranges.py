@@ -96,13 +96,18 @@ def test_a_copy_range_has_both_ends_inside_the_source() -> None:
     assert parse_copy_range("bytes=9-9", 10) == Span(9, 10)
 
 
-@pytest.mark.parametrize(
-    "value", ["bytes=0-10", "bytes=5-4", "bytes=5-", "bytes=-5", "0-5", "bytes=0-1,2-3", "", "bytes=a-b"]
-)
+@pytest.mark.parametrize("value", ["bytes=5-4", "bytes=5-", "bytes=-5", "0-5", "bytes=0-1,2-3", "", "bytes=a-b"])
 def test_any_other_copy_range_is_refused(value: str) -> None:
     with pytest.raises(S3Error) as caught:
         parse_copy_range(value, 10)
     assert caught.value.code == "InvalidArgument"
+
+
+@pytest.mark.parametrize("value", ["bytes=0-10", "bytes=10-10", "bytes=10-" + "9" * 5000])
+def test_a_copy_range_past_the_end_of_the_source_cannot_be_satisfied(value: str) -> None:
+    with pytest.raises(S3Error) as caught:
+        parse_copy_range(value, 10)
+    assert (caught.value.code, caught.value.status) == ("InvalidRange", 416)
 
 
 def test_if_range_holds_for_the_same_strong_tag_or_date_alone() -> None:
