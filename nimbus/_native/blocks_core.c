@@ -1,4 +1,9 @@
 #define _GNU_SOURCE
+/* Verified reads, appended frames, footers of blobs and hashes of blocks. Contract in blocks.h.
+ *
+ * Must always hold: a byte is given out only after the hash of its whole block matched; what the kernel did by half
+ * is taken up where it stopped.
+ */
 #include "blocks.h"
 
 #include <errno.h>

@@ -5,8 +5,7 @@ runs, for tests and for whoever needs one by itself. The second part is the list
 """
 
 from collections.abc import Iterable
-
-from typing import Protocol
+from typing import Protocol, Self
 
 from typing_extensions import Buffer
 
@@ -22,6 +21,19 @@ class ParsedRequest:
     chunked: bool
     keep_alive: bool
     expects_continue: bool
+
+    def __init__(
+        self,
+        body_at: int,
+        method: bytes,
+        path: bytes,
+        query: bytes | None,
+        headers: list[tuple[bytes, bytes]],
+        content_length: int | None,
+        chunked: bool,
+        keep_alive: bool,
+        expects_continue: bool,
+    ) -> None: ...
 
 def parse_request(data: bytes) -> ParsedRequest | None:
     """The request head at the front of `data`; None while it is not whole; ValueError names what is wrong."""
@@ -45,7 +57,7 @@ def is_plain_query(query: bytes, operation: bytes) -> bool:
     """Whether a raw query has nothing but a signature and `x-id` with the operation's name."""
 
 def check_conditions(headers: list[tuple[bytes, bytes]], etag: bytes, modified_s: int) -> str:
-    """"pass", "unmodified" (304), or "other" for what the embedded server should judge."""
+    """One of "pass", "unmodified" (304), and "other" for what the embedded server should judge."""
 
 def parse_http_date(text: bytes) -> int | None:
     """Seconds since the epoch of an IMF-fixdate; None for any other spelling."""
@@ -62,7 +74,7 @@ def crc64nvme_portable(data: Buffer) -> int:
 class Digests:
     """Digests of one stream in one pass; names are those of S3's checksum algorithms."""
 
-    def __init__(self, names: Iterable[str]) -> None: ...
+    def __new__(cls, names: Iterable[str]) -> Self: ...
     def update(self, data: Buffer) -> None:
         """More bytes; the GIL is released meanwhile."""
 
@@ -199,7 +211,7 @@ class Plane:
     process.
     """
 
-    def __init__(self, settings: _Settings) -> None:
+    def __new__(cls, settings: _Settings) -> Self:
         """Opens what the threads need. Raises OSError, ValueError."""
 
     def start(self) -> None:

@@ -223,7 +223,9 @@ cdef class Digests:
 class ParsedRequest:
     """See plane.pyi."""
 
-    __slots__ = ("body_at", "chunked", "content_length", "expects_continue", "headers", "keep_alive", "method", "path", "query")
+    __slots__ = (
+        "body_at", "chunked", "content_length", "expects_continue", "headers", "keep_alive", "method", "path", "query",
+    )
 
     def __init__(self, body_at, method, path, query, headers, content_length, chunked, keep_alive, expects_continue):
         self.body_at = body_at
@@ -241,8 +243,8 @@ class ParsedRequest:
 
 OPERATIONS = ("relayed", "get", "head", "put", "part", "refused")
 cdef tuple PLAIN_COUNTERS = (
-    "received_bytes", "sent_bytes", "accepted", "refused", "timed_out", "malformed", "accept_failures", "upstream_failures",
-    "connections", "in_flight",
+    "received_bytes", "sent_bytes", "accepted", "refused", "timed_out", "malformed", "accept_failures",
+    "upstream_failures", "connections", "in_flight",
 )
 
 

@@ -1,3 +1,4 @@
+/* XXH3-64 for any processor, and the choice among the variants. Contract in xxh3.h. */
 #include "xxh3.h"
 
 NB_XXH3_DEFINE(nb_xxh3_portable, "portable")

@@ -23,10 +23,9 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import msgspec
-from granian._granian import SocketHolder
 
 from nimbus._native.plane import Lookup, Plane
-from nimbus.base.config import Address, Config, Limits
+from nimbus.base.config import Config
 from nimbus.base.errors import NimbusError
 from nimbus.base.ids import ID_SIZE_BYTES
 from nimbus.data.api import Descriptor
@@ -34,7 +33,7 @@ from nimbus.meta import keys
 from nimbus.meta.api import Capabilities, OwnedMap
 from nimbus.s3 import codec, model
 from nimbus.s3.operations.attributes import checksum_fields, record_fields
-from nimbus.server.listener import Application, Bound, Listener, _AdoptingServer, _options
+from nimbus.server.listener import Application, Bound, Listener, Message, Scope, bind_unix
 from nimbus.store.records import Bucket, Object, unpack
 
 # Native readers hold no lease: a deleted frame stays readable for as long as one may still be in a socket's queue.
@@ -269,9 +268,9 @@ class TrustedFront:
 
     async def __call__(
         self,
-        scope: dict[str, Any],
-        receive: Callable[[], Awaitable[Any]],
-        send: Callable[[Any], Awaitable[None]],
+        scope: Scope,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
     ) -> None:
         if scope["type"] == "http":
             ours = {name: value for name, value in scope["headers"] if name.startswith(_OURS)}
@@ -302,7 +301,7 @@ class PlaneListener:
         self._folder = tempfile.TemporaryDirectory(prefix="nimbus-")  # 0700: nobody else reaches the socket
         path = str(Path(self._folder.name) / "behind.sock")
         token = secrets.token_hex(32)
-        self._behind = _Behind(_bind_unix(path), TrustedFront(app, token), config.limits, connections)
+        self._behind = Listener(bind_unix(path), TrustedFront(app, token), config.limits, connections)
         serves_objects = map is not None and files is not None
         self._plane = Plane(_settings(config, connections, bound.socket.fileno(), path, token, serves_objects))
         self._plane.set_keys(users, config.region)
@@ -333,7 +332,7 @@ class PlaneListener:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         self._plane.drain()
-        while self._plane.counters()["in_flight"] and loop.time() < deadline:
+        while self._plane.counters()["in_flight"] and loop.time() < deadline:  # noqa: ASYNC110 native threads set no event
             await asyncio.sleep(POLL_S)
         running = self._plane.counters()["in_flight"]
         await loop.run_in_executor(None, self._plane.stop)
@@ -343,29 +342,6 @@ class PlaneListener:
         self._folder.cleanup()
         assert isinstance(running, int)
         return running
-
-
-class _Behind(Listener):
-    """The embedded server on a unix socket."""
-
-    def __init__(self, bound: Bound, app: Application, limits: Limits, connections: int) -> None:
-        super().__init__(bound, app, limits, connections)
-        self._server = _UnixServer(bound.socket, _options(app, limits, connections))
-
-
-class _UnixServer(_AdoptingServer):
-    """Granian's embedded server on a unix socket that is already bound."""
-
-    def _init_shared_socket(self) -> None:
-        self._shd: Any = SocketHolder(self._adopted.detach(), True, self.backlog)  # type: ignore[call-arg]
-        self._ssp = None
-
-
-def _bind_unix(path: str) -> Bound:
-    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    bound.bind(path)
-    os.chmod(path, 0o600)
-    return Bound(socket=bound, address=Address(host=path, port=0), is_loopback=True)
 
 
 def _settings(
