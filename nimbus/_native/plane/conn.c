@@ -16,6 +16,7 @@
 
 #include "plane/get.h"
 #include "plane/plane.h"
+#include "plane/put.h"
 #include "plane/reply.h"
 
 enum {
@@ -78,6 +79,8 @@ static void release_request(nb_conn *conn) {
         nb_relay_end(conn);
     if (conn->reply)
         nb_reply_end(conn);
+    if (conn->upload)
+        nb_put_end(conn);
     if (conn->awaited)
         nb_cache_give(&conn->worker->plane->cache, conn->awaited);
     nb_keyring_give(conn->ring);
@@ -157,6 +160,11 @@ static void forget_unsent(nb_conn *conn) {
 }
 
 void nb_conn_expire(nb_conn *conn) {
+    if (conn->phase == NB_PHASE_BODY) {
+        nb_conn_set_timer(conn, NB_TIMER_PACE);
+        nb_put_tick(conn);
+        return;
+    }
     if (conn->timer_kind == NB_TIMER_PACE && !is_too_slow(conn) && nb_reply_tick(conn)) {
         nb_conn_set_timer(conn, NB_TIMER_PACE);
         return;
@@ -278,6 +286,11 @@ static nb_step dispatch(nb_conn *conn, size_t head_size) {
     case NB_GET_WAITING: return NB_STEP_WAIT;
     case NB_GET_RELAY: break;
     }
+    switch (nb_put_begin(conn, request)) {
+    case NB_PUT_BEGUN: return NB_STEP_AGAIN;
+    case NB_PUT_WAITING: return NB_STEP_WAIT;
+    case NB_PUT_RELAY: break;
+    }
     return nb_relay_begin(conn, request);
 }
 
@@ -374,6 +387,7 @@ static nb_step step(nb_conn *conn) {
     case NB_PHASE_HEAD: return step_head(conn);
     case NB_PHASE_RELAY: return nb_relay_step(conn);
     case NB_PHASE_REPLY: return step_reply(conn);
+    case NB_PHASE_BODY: return nb_put_step(conn);
     case NB_PHASE_LINGER: return step_linger(conn);
     case NB_PHASE_WAIT:
     case NB_PHASE_CLOSED: break;

@@ -23,6 +23,7 @@
 #include "plane/disk.h"
 #include "plane/lookup.h"
 #include "plane/plane.h"
+#include "plane/upload.h"
 
 /* A worker that cannot go on takes the process down: a hanging server is worse than a restarted one. */
 __attribute__((noreturn)) static void die(const char *what) {
@@ -402,6 +403,12 @@ nb_plane *nb_plane_new(const nb_settings *settings, const char **error) {
     pthread_mutex_init(&plane->ring_lock, NULL);
     for (unsigned i = 0; i < NB_WORKERS_MAX; i++)
         plane->workers[i].epoll_fd = plane->workers[i].inbox_fd = plane->workers[i].spare_fd = -1;
+    plane->intake = nb_intake_new();
+    if (!plane->intake) {
+        *error = strerror(ENOMEM);
+        nb_plane_free(plane);
+        return NULL;
+    }
     for (unsigned i = 0; i < settings->threads; i++) {
         plane->worker_count = i + 1;
         if (!open_worker(plane, i)) {
@@ -421,6 +428,7 @@ static void join_threads(nb_plane *plane, unsigned started) {
         pthread_join(plane->workers[i].thread, NULL);
     nb_queue_close(&plane->lookups);
     nb_disk_stop(plane);
+    nb_ingest_stop(plane);
 }
 
 bool nb_plane_start(nb_plane *plane, const char **error) {
@@ -428,7 +436,7 @@ bool nb_plane_start(nb_plane *plane, const char **error) {
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the main thread's business */
     unsigned started = 0;
-    int failed = nb_disk_start(plane) ? 0 : EAGAIN;
+    int failed = nb_disk_start(plane) && (!plane->settings.takes_uploads || nb_ingest_start(plane)) ? 0 : EAGAIN;
     for (; started < plane->worker_count && !failed; started += !failed) {
         set_listening(&plane->workers[started], true);
         failed = pthread_create(&plane->workers[started].thread, NULL, run_worker, &plane->workers[started]);
@@ -475,6 +483,7 @@ static void decline_all(nb_plane *plane) {
 
 void nb_plane_free(nb_plane *plane) {
     decline_all(plane);
+    nb_intake_free(plane->intake);
     for (unsigned i = 0; i < plane->worker_count; i++)
         free_worker(&plane->workers[i]);
     nb_keyring_give(plane->ring);

@@ -47,6 +47,8 @@ typedef struct nb_worker nb_worker;
 typedef struct nb_conn nb_conn;
 typedef struct nb_relay nb_relay;
 typedef struct nb_reply nb_reply;
+typedef struct nb_upload nb_upload;
+typedef struct nb_intake nb_intake;
 
 /* What an epoll event points at. */
 typedef enum { NB_SOURCE_LISTENER, NB_SOURCE_INBOX, NB_SOURCE_CONN, NB_SOURCE_UPSTREAM } nb_source_kind;
@@ -62,6 +64,7 @@ typedef enum {
     NB_PHASE_HEAD,   /* a request head is awaited or arriving */
     NB_PHASE_RELAY,  /* the embedded server answers (relay.c) */
     NB_PHASE_REPLY,  /* our own answer is going out (reply.c) */
+    NB_PHASE_BODY,   /* an upload's body is coming in (put.c) */
     NB_PHASE_WAIT,   /* another thread works for us: look-up, disk, commit */
     NB_PHASE_LINGER, /* answered; reading off what the peer still sends */
     NB_PHASE_CLOSED, /* freed at the end of the turn */
@@ -109,6 +112,7 @@ struct nb_conn {
     size_t head_at, head_size; /* of the present request in `in`, for nb_conn_reparse */
     nb_relay *relay;
     nb_reply *reply;
+    nb_upload *upload;
     nb_keyring *ring;   /* that `user` stands in, held as long as the request lasts */
     const nb_key *user; /* who signed it */
     nb_entry *awaited;  /* what the disk reads for us before the answer begins */
@@ -169,6 +173,7 @@ struct nb_plane {
     atomic_size_t in_flight, conn_count;
     nb_cache cache;
     nb_queue lookups, disk_jobs;
+    nb_intake *intake;
     pthread_t disk_threads[NB_DISK_THREADS_MAX];
     unsigned disk_thread_count;
     pthread_mutex_t ring_lock;

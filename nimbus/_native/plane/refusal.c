@@ -17,6 +17,9 @@ const char *nb_status_reason(int status) {
     case 304: return "Not Modified";
     case 400: return "Bad Request";
     case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 409: return "Conflict";
+    case 412: return "Precondition Failed";
     case 417: return "Expectation Failed";
     case 500: return "Internal Server Error";
     case 501: return "Not Implemented";

@@ -27,6 +27,7 @@ typedef struct {
     uint64_t body_rate_bytes_per_s;
     int64_t body_grace_ms;
     bool serves_objects; /* somebody answers look-ups; else everything is relayed */
+    bool takes_uploads;  /* somebody commits uploads; else those are relayed, too */
     unsigned disk_threads;
     size_t cache_size_bytes;
     size_t cache_files_max;

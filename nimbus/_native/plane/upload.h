@@ -70,7 +70,8 @@ typedef struct nb_upload {
     size_t kept_count; /* of headers that Python reads: attributes and conditions */
     nb_header *kept;
     uint64_t size;     /* of the payload */
-    bool has_sha256, has_md5, is_trailer, drains;
+    bool has_sha256, has_md5, is_trailer;
+    bool expects_continue, drains; /* drains: what comes behind a fault is read, so that the connection lives on */
     int given;         /* the algorithm of the client's checksum, or -1 */
     int algorithm;     /* the one that is kept when none is given, or besides it */
     uint8_t sha256[32], md5[NB_MD5_SIZE_BYTES], checksum[NB_DIGEST_SIZE_BYTES_MAX];
@@ -89,7 +90,7 @@ typedef struct nb_upload {
     size_t writing_size;
     uint64_t *table;
     uint64_t written, table_hash;
-    bool is_busy, is_last, is_abandoned;
+    bool is_busy, is_last, is_abandoned, is_counted;
     /* pace */
     uint64_t received_bytes, waited_ms, silent_ms, seen_bytes;
     /* the answer */

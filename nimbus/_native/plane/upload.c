@@ -1,0 +1,201 @@
+/* See upload.h. */
+#include "plane/upload.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+nb_intake *nb_intake_new(void) {
+    nb_intake *intake = calloc(1, sizeof *intake);
+    if (!intake)
+        return NULL;
+    nb_queue_init(&intake->questions, NB_UPLOADS_QUEUED_MAX);
+    nb_queue_init(&intake->blocks, NB_UPLOADS_QUEUED_MAX);
+    nb_queue_init(&intake->syncs, NB_UPLOADS_QUEUED_MAX);
+    pthread_mutex_init(&intake->known_lock, NULL);
+    intake->isa = nb_md5_isa_best();
+    return intake;
+}
+
+static void free_all(nb_queue *queue) {
+    for (nb_item *item; (item = nb_queue_take(queue, 1, 0));) {
+        nb_upload *upload = NB_OF(item, nb_upload, item);
+        if (upload->want != NB_WANT_DISCARD)
+            upload->conn->jobs--;
+        nb_upload_free(upload);
+    }
+    nb_queue_free(queue);
+}
+
+void nb_intake_free(nb_intake *intake) {
+    if (!intake)
+        return;
+    free_all(&intake->questions);
+    free_all(&intake->blocks);
+    free_all(&intake->syncs);
+    pthread_mutex_destroy(&intake->known_lock);
+    free(intake);
+}
+
+void nb_upload_free(nb_upload *upload) {
+    if (upload->framing)
+        nb_aws_chunked_free(upload->framing);
+    free(upload->framing);
+    if (upload->has_digests)
+        nb_digests_free(&upload->digests);
+    nb_keyring_give(upload->ring);
+    free(upload->block);
+    free(upload->spare);
+    free(upload->writing);
+    free(upload->table);
+    free(upload->answer);
+    free(upload);
+}
+
+/* --- buckets that are known ---------------------------------------------------------------------------- */
+
+static bool is_text(const char *text, nb_span span) {
+    return strlen(text) == span.len && memcmp(text, span.ptr, span.len) == 0;
+}
+
+bool nb_intake_knows(nb_intake *intake, nb_span bucket, nb_span owner) {
+    size_t slot = nb_hash(bucket.ptr, bucket.len) % NB_KNOWN_BUCKETS;
+    pthread_mutex_lock(&intake->known_lock);
+    bool knows = owner.len && is_text(intake->known[slot].bucket, bucket) && is_text(intake->known[slot].owner, owner);
+    pthread_mutex_unlock(&intake->known_lock);
+    return knows;
+}
+
+void nb_intake_learn(nb_intake *intake, nb_span bucket, nb_span owner) {
+    if (bucket.len > NB_BUCKET_SIZE_BYTES_MAX || owner.len > NB_KNOWN_OWNER_SIZE_BYTES_MAX)
+        return;
+    size_t slot = nb_hash(bucket.ptr, bucket.len) % NB_KNOWN_BUCKETS;
+    pthread_mutex_lock(&intake->known_lock);
+    memset(&intake->known[slot], 0, sizeof intake->known[slot]);
+    memcpy(intake->known[slot].bucket, bucket.ptr, bucket.len);
+    memcpy(intake->known[slot].owner, owner.ptr, owner.len);
+    pthread_mutex_unlock(&intake->known_lock);
+}
+
+/* --- digests ------------------------------------------------------------------------------------------- */
+
+bool nb_upload_prepare(nb_upload *upload) {
+    uint32_t wanted = 1u << NB_MD5 | nb_upload_kinds(upload) | (upload->has_sha256 ? 1u << NB_SHA256 : 0);
+    if (!nb_digests_init(&upload->digests, wanted))
+        return false;
+    upload->has_digests = true;
+    upload->block_size = nb_upload_is_small(upload) ? (size_t)upload->size : NB_BLOCK_SIZE;
+    if (nb_upload_is_small(upload))
+        return upload->size == 0 || (upload->block = malloc(upload->block_size));
+    upload->block = malloc(upload->block_size);
+    upload->spare = malloc(upload->block_size);
+    upload->table = malloc((upload->size + NB_BLOCK_SIZE - 1) / NB_BLOCK_SIZE * sizeof *upload->table);
+    return upload->block && upload->spare && upload->table;
+}
+
+static bool finish_digests(nb_upload *upload) {
+    for (int kind = 0; kind < NB_DIGEST_KINDS; kind++)
+        if (upload->digests.wanted >> kind & 1 &&
+            !nb_digests_final(&upload->digests, (nb_digest_kind)kind, upload->results[kind]))
+            return false;
+    return true;
+}
+
+/* The client's checksum, when it came behind the body. */
+static bool read_trailer(nb_upload *upload) {
+    static const char PREFIX[] = "x-amz-checksum-";
+    char name[64] = "x-amz-checksum-";
+    const char *algorithm = nb_digest_name((nb_digest_kind)upload->given);
+    for (size_t i = 0; algorithm[i]; i++)
+        name[sizeof PREFIX - 1 + i] = algorithm[i] | (algorithm[i] >= 'A' && algorithm[i] <= 'Z' ? 0x20 : 0);
+    return nb_decode_base64(nb_aws_chunked_trailer(upload->framing, name),
+                            nb_digest_size((nb_digest_kind)upload->given), upload->checksum);
+}
+
+/* What does not hold, in the order in which nimbus/s3/body.py looks. */
+static nb_fault first_fault(nb_upload *upload) {
+    if (!finish_digests(upload))
+        return NB_FAULT_INTERNAL;
+    if (upload->has_sha256 && memcmp(upload->results[NB_SHA256], upload->sha256, sizeof upload->sha256) != 0)
+        return NB_FAULT_SHA256;
+    if (upload->has_md5 && memcmp(upload->results[NB_MD5], upload->md5, sizeof upload->md5) != 0)
+        return NB_FAULT_MD5;
+    if (upload->given < 0)
+        return NB_FAULT_NONE;
+    if (upload->is_trailer && !read_trailer(upload))
+        return NB_FAULT_TRAILER;
+    size_t size = nb_digest_size((nb_digest_kind)upload->given);
+    return memcmp(upload->results[upload->given], upload->checksum, size) == 0 ? NB_FAULT_NONE : NB_FAULT_CHECKSUM;
+}
+
+void nb_upload_judge(nb_upload *upload) {
+    if (!upload->fault)
+        upload->fault = first_fault(upload);
+    upload->want = upload->fault ? NB_WANT_REFUSAL : NB_WANT_COMMIT;
+}
+
+/* --- to Python and back -------------------------------------------------------------------------------- */
+
+void nb_upload_ask(nb_upload *upload, nb_want want) {
+    upload->want = want;
+    if (nb_queue_put(&upload->plane->intake->questions, &upload->item))
+        return;
+    if (want == NB_WANT_DISCARD) /* the plane has stopped, and Python drops all blobs that are left */
+        nb_upload_free(upload);
+    else if (want == NB_WANT_ADMISSION)
+        nb_upload_decline(upload);
+    else
+        nb_upload_refuse(upload, 503, (nb_span){"retry-after: 1\r\ncontent-length: 0\r\n\r\n", 38});
+}
+
+/* Small ones come with all digests but MD5, which is computed here for all of them side by side. */
+static void judge_small(nb_md5_job *jobs, nb_upload **uploads, size_t count, nb_md5_isa isa) {
+    nb_md5_update_many(jobs, count, isa);
+    for (size_t i = 0; i < count; i++)
+        nb_upload_judge(uploads[i]);
+}
+
+nb_item *nb_upload_take(nb_plane *plane, size_t count_max, int64_t timeout_ms) {
+    nb_intake *intake = plane->intake;
+    nb_md5_job jobs[NB_INGEST_BATCH_MAX];
+    nb_upload *uploads[NB_INGEST_BATCH_MAX];
+    size_t count = 0;
+    nb_item *first = nb_queue_take(&intake->questions, count_max, timeout_ms);
+    for (nb_item *item = first; item; item = item->next) {
+        nb_upload *upload = NB_OF(item, nb_upload, item);
+        if (upload->want != NB_WANT_COMMIT || !nb_upload_is_small(upload))
+            continue;
+        jobs[count] = (nb_md5_job){&upload->digests.md5, {upload->block, upload->filled}};
+        uploads[count++] = upload;
+        if (count == NB_INGEST_BATCH_MAX) {
+            judge_small(jobs, uploads, count, intake->isa);
+            count = 0;
+        }
+    }
+    judge_small(jobs, uploads, count, intake->isa);
+    return first;
+}
+
+static void give_back(nb_upload *upload) { nb_worker_post(upload->worker, &upload->message); }
+
+void nb_upload_admit(nb_upload *upload, int fd, int algorithm) {
+    upload->is_admitted = true;
+    upload->fd = fd;
+    upload->algorithm = algorithm;
+    give_back(upload);
+}
+
+void nb_upload_decline(nb_upload *upload) { give_back(upload); }
+
+void nb_upload_succeed(nb_upload *upload) {
+    upload->status = 200;
+    give_back(upload);
+}
+
+void nb_upload_refuse(nb_upload *upload, int status, nb_span answer) {
+    upload->status = status;
+    upload->answer = malloc(answer.len ? answer.len : 1);
+    upload->answer_size = upload->answer ? answer.len : 0;
+    if (upload->answer)
+        memcpy(upload->answer, answer.ptr, answer.len);
+    give_back(upload);
+}
