@@ -13,6 +13,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
+from nimbus import __version__
+from nimbus.admin.readiness import Readiness
 from nimbus.auth.api import User
 from nimbus.auth.keys import KeyRing, Secret
 from nimbus.auth.verifier import HeadVerifier
@@ -21,12 +25,17 @@ from nimbus.base.config import Config, UserEntry
 from nimbus.base.errors import ConfigInvalid
 from nimbus.data import registry as data_engines
 from nimbus.data.api import DataStore
+from nimbus.data.layers.metered import MeteredDataStore
 from nimbus.data.local import open_local
 from nimbus.data.memory import open_memory as open_memory_data
 from nimbus.meta import registry as metadata_engines
 from nimbus.meta.api import OrderedMap
 from nimbus.meta.memory import open_memory as open_memory_map
 from nimbus.meta.rocksdb import open_rocksdb
+from nimbus.metrics.api import Source
+from nimbus.metrics.commits import CommitMeter
+from nimbus.metrics.process import ProcessSource
+from nimbus.metrics.storage import DataMeter
 from nimbus.s3.api import Services, Settings
 from nimbus.s3.app import App
 from nimbus.s3.asgi import S3Asgi
@@ -40,8 +49,16 @@ METADATA_ENGINES: Final[dict[str, metadata_engines.Factory]] = {"rocksdb": open_
 DATA_ENGINES: Final[dict[str, data_engines.Factory]] = {"local": open_local, "memory": open_memory_data}
 
 
+class Node(msgspec.Struct, frozen=True):
+    """What stands behind the listeners. The tasks that opening it began run until it is closed."""
+
+    app: Application
+    sources: tuple[Source, ...] = ()
+    readiness: Readiness | None = None
+
+
 @asynccontextmanager
-async def node(config: Config, users: tuple[UserEntry, ...]) -> AsyncIterator[Application]:
+async def node(config: Config, users: tuple[UserEntry, ...]) -> AsyncIterator[Node]:
     """The S3 application over opened engines, for as long as the context lasts."""
     check_data_plane(config)
     register_engines()
@@ -53,14 +70,17 @@ async def node(config: Config, users: tuple[UserEntry, ...]) -> AsyncIterator[Ap
         data = data_engines.open_store(config.data.backend, config.data.options, directory)
         parts.callback(data.close)
         _say_what_is_volatile(config, map, data)
-        committer = metadata_engines.open_committer(map)
+        commits, bytes_moved = CommitMeter(), DataMeter()
+        committer = metadata_engines.open_committer(map, commits)
         parts.callback(committer.close)
-        store = Store(map, committer, data, clock)
+        store = Store(map, committer, MeteredDataStore(data, bytes_moved), clock)
         parts.push_async_callback(store.close)
         await store.start()
         hashing = parts.enter_context(ThreadPoolExecutor(os.cpu_count(), "hashing"))
         verifier = HeadVerifier(KeyRing(_keys(users), config.region), sigv2=config.sigv2)
-        yield S3Asgi(App(Services(store, verifier, clock, hashing, _settings(config))))
+        app = App(Services(store, verifier, clock, hashing, _settings(config)))
+        sources = (app.meter, commits, bytes_moved, store.metrics, ProcessSource(__version__))
+        yield Node(S3Asgi(app), sources, Readiness(committer, data))
 
 
 def check_data_plane(config: Config) -> None:

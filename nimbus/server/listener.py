@@ -22,13 +22,14 @@ from typing import Any, Final
 
 import msgspec
 from granian._granian import SocketHolder
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.embed import Server
 
 from nimbus.base.config import Address, Limits
 from nimbus.base.errors import NimbusError
+from nimbus.server.tls import Certificate
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -40,6 +41,8 @@ DESCRIPTORS_RESERVED: Final = 256
 DESCRIPTORS_PER_CONNECTION: Final = 2
 # The kernel caps the backlog at net.core.somaxconn anyway.
 BACKLOG_MAX: Final = 20_000
+# Older versions are forbidden (RFC 8996); rustls knows none of them.
+TLS_MIN: Final = SSLProtocols.tls12
 # How long cancelled requests, and the listener after them, may take to end.
 CANCEL_S: Final = 0.5
 
@@ -58,7 +61,7 @@ LOGGING: Final[dict[str, Any]] = {
 }
 
 REFUSALS: Final = {
-    errno.EADDRINUSE: "is in use; stop the program that uses it, or choose another with --listen",
+    errno.EADDRINUSE: "is in use; stop the program that uses it, or choose another with {option}",
     errno.EACCES: "needs privileges that this process lacks; choose a port of 1024 or above",
     errno.EADDRNOTAVAIL: "is not an address of this machine; see `ip address`",
 }
@@ -82,9 +85,10 @@ class Bound(msgspec.Struct, frozen=True):
     socket: socket.socket
     address: Address
     is_loopback: bool
+    option: str = "--listen"  # the one that chooses another address
 
 
-def bind(address: Address) -> Bound:
+def bind(address: Address, option: str = "--listen") -> Bound:
     """Bind the address; raises `AddressRefused` in one line when that cannot be."""
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -97,12 +101,13 @@ def bind(address: Address) -> Bound:
         bound.bind(endpoint)
     except OSError as error:
         bound.close()
-        raise _refusal(address, error) from error
+        raise _refusal(address, option, error) from error
     host, port = bound.getsockname()[:2]
     return Bound(
         socket=bound,
         address=Address(host=address.host, port=port),
         is_loopback=ipaddress.ip_address(host.partition("%")[0]).is_loopback,
+        option=option,
     )
 
 
@@ -114,9 +119,9 @@ def bind_unix(path: str) -> Bound:
     return Bound(socket=bound, address=Address(host=path, port=0), is_loopback=True)
 
 
-def _refusal(address: Address, error: OSError) -> AddressRefused:
+def _refusal(address: Address, option: str, error: OSError) -> AddressRefused:
     reason = REFUSALS.get(error.errno or 0, f"cannot be bound: {os.strerror(error.errno or 0).lower()}")
-    return AddressRefused(f"{address.text} {reason}")
+    return AddressRefused(f"{address.text} {reason.format(option=option)}")
 
 
 def raise_descriptor_limit() -> int:
@@ -133,11 +138,21 @@ def connections_within(descriptors: int) -> int:
 
 
 class Listener:
-    """Answers requests from a bound socket with an ASGI application."""
+    """Answers requests from a bound socket with an ASGI application, over TLS when there is a certificate."""
 
-    def __init__(self, bound: Bound, app: Application, limits: Limits, connections: int) -> None:
+    def __init__(
+        self,
+        bound: Bound,
+        app: Application,
+        limits: Limits,
+        connections: int,
+        certificate: Certificate | None = None,
+    ) -> None:
         self._bound = bound
-        self._server = _AdoptingServer(bound.socket, _options(app, limits, connections))
+        options = _options(app, limits, connections)
+        if certificate is not None:
+            options |= {"ssl_cert": certificate.cert, "ssl_key": certificate.key, "ssl_protocol_min": TLS_MIN}
+        self._server = _AdoptingServer(bound.socket, options)
         self._serving: asyncio.Task[None] | None = None
         self._before: set[asyncio.Task[Any]] = set()
 
@@ -146,7 +161,7 @@ class Listener:
         try:
             self._bound.socket.listen(min(self._server.backlog, BACKLOG_MAX))
         except OSError as error:
-            raise _refusal(self._bound.address, error) from error
+            raise _refusal(self._bound.address, self._bound.option, error) from error
         self._before = asyncio.all_tasks()
         self._serving = asyncio.create_task(self._server.serve())
 
@@ -170,7 +185,7 @@ class Listener:
         running = {
             task
             for task in asyncio.all_tasks() - self._before - mine
-            if not getattr(task.get_coro(), "__qualname__", "").startswith(_GRANIAN_TASKS)
+            if not getattr(task.get_coro(), "__qualname__", "").startswith(_KEPT_TASKS) and not task.cancelling()
         }
         for task in running:
             task.cancel()
@@ -178,8 +193,8 @@ class Listener:
         return len(running)
 
 
-# Granian's own tasks end by themselves once the last request has.
-_GRANIAN_TASKS: Final = ("AsyncWorker.", "Server.")
+# Granian's own tasks end by themselves once the last request has, and so do the drains of other listeners.
+_KEPT_TASKS: Final = ("AsyncWorker.", "Server.", "Listener.", "PlaneListener.")
 
 
 def _options(app: Application, limits: Limits, connections: int) -> dict[str, Any]:

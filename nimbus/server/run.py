@@ -11,23 +11,28 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, closing
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import uvloop
 
-from nimbus.base.config import DEFAULT_USER, Config, Limits, UserEntry, parse_listen
+from nimbus.base.config import DEFAULT_USER, Config, Limits, UserEntry
 from nimbus.base.errors import ConfigInvalid, NimbusError
 from nimbus.server import graph
-from nimbus.server.listener import Application, Bound, Listener, bind, connections_within, raise_descriptor_limit
+from nimbus.server.admin import admin_listener
+from nimbus.server.crash import fail_stop, vital
+from nimbus.server.doors import Doors, open_doors
+from nimbus.server.listener import Listener, connections_within, raise_descriptor_limit
 from nimbus.server.notices import say
 
 # Opens everything behind the listener for as long as the context lasts.
-OpenNode = Callable[[Config, tuple[UserEntry, ...]], AbstractAsyncContextManager[Application]]
+OpenNode = Callable[[Config, tuple[UserEntry, ...]], AbstractAsyncContextManager[graph.Node]]
 
 # Closing the engines takes milliseconds; whoever needs this long hangs.
 CLOSE_S_MAX: Final = 10.0
+# The admin listener answers until S3 has stopped; its own last answers take no longer than this.
+ADMIN_DRAIN_S: Final = 0.5
 EXIT_HUNG: Final = 70
 
 
@@ -37,36 +42,58 @@ class ListenerFailed(NimbusError):
 
 def serve(config: Config, notices: tuple[str, ...], open_node: OpenNode = graph.node) -> None:
     """Serve until told to stop. Raises a `NimbusError` when that cannot begin, or ends by itself."""
-    bound = bind(parse_listen(config.listen))
-    with closing(bound.socket):
+    with open_doors(config) as doors, fail_stop():
         for notice in notices:
             say(notice)
-        users = users_for(config, is_loopback=bound.is_loopback)
+        users = users_for(config, is_loopback=doors.is_loopback)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(config, users, bound, open_node))
+            runner.run(_serve(config, users, doors, open_node))
 
 
-async def _serve(config: Config, users: tuple[UserEntry, ...], bound: Bound, open_node: OpenNode) -> None:
+async def _serve(config: Config, users: tuple[UserEntry, ...], doors: Doors, open_node: OpenNode) -> None:
     stop = asyncio.Event()
     _heed_signals(stop, config)
-    async with open_node(config, users) as app:
-        listener = Listener(bound, app, config.limits, _connections(config))
-        listener.start()
-        if not config.users:
-            say("no user is configured: the access key is test, the secret key is test (on loopback only)")
-        print(f"NimbusStore is ready at http://{bound.address.text}", flush=True)
-        await _first(stop, listener)
+    async with open_node(config, users) as node:
+        parts = asyncio.all_tasks() - {asyncio.current_task()}
+        listeners = _listeners(doors, node, config)
+        admin = [] if doors.admin is None else [admin_listener(doors.admin, node)]
+        for listener in (*listeners, *admin):
+            listener.start()
+        with vital(parts):
+            _announce(doors, config)
+            await _first(stop, (*listeners, *admin))
         if not stop.is_set():
             raise ListenerFailed
-        cut = await listener.drain(config.limits.shutdown_s)
+        if node.readiness is not None:
+            node.readiness.stop()
+        cut = sum(await asyncio.gather(*(listener.drain(config.limits.shutdown_s) for listener in listeners)))
         if cut:
             say(f"{cut} running requests were cut off after {config.limits.shutdown_s:g} s")
+        for listener in admin:
+            await listener.drain(ADMIN_DRAIN_S)
     say("stopped")
 
 
-async def _first(stop: asyncio.Event, listener: Listener) -> None:
-    """Wait for the order to stop, or for the listener's unforeseen end."""
-    waits = {asyncio.create_task(stop.wait()), asyncio.create_task(listener.ended())}
+def _listeners(doors: Doors, node: graph.Node, config: Config) -> list[Listener]:
+    """One for each address of S3; together they hold as many connections as there are descriptors for."""
+    served = [(door, tls) for door, tls in ((doors.plain, None), (doors.tls, doors.certificate)) if door is not None]
+    connections = _connections(config, len(served))
+    return [Listener(door, node.app, config.limits, connections, certificate) for door, certificate in served]
+
+
+def _announce(doors: Doors, config: Config) -> None:
+    if not config.users:
+        say("no user is configured: the access key is test, the secret key is test (on loopback only)")
+    if doors.admin is not None:
+        say(f"metrics and health at http://{doors.admin.address.text}/metrics and /health/ready")
+    for scheme, door in (("http", doors.plain), ("https", doors.tls)):
+        if door is not None:
+            print(f"NimbusStore is ready at {scheme}://{door.address.text}", flush=True)
+
+
+async def _first(stop: asyncio.Event, listeners: Iterable[Listener]) -> None:
+    """Wait for the order to stop, or for the unforeseen end of a listener."""
+    waits = {asyncio.create_task(stop.wait()), *(asyncio.create_task(listener.ended()) for listener in listeners)}
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:
         wait.cancel()
@@ -76,17 +103,18 @@ def users_for(config: Config, *, is_loopback: bool) -> tuple[UserEntry, ...]:
     """Who may come in; raises `ConfigInvalid` when the well-known keys would be open to other machines."""
     users = config.users or (DEFAULT_USER,)
     well_known = (DEFAULT_USER.access_key, DEFAULT_USER.secret_key)
+    reached = " or ".join(filter(None, (config.listen, config.tls_address)))
     if not is_loopback and any((user.access_key, user.secret_key) == well_known for user in users):
         raise ConfigInvalid(
-            f"listen: {config.listen} can be reached from other machines, and the keys test/test are known to "
+            f"listen: {reached} can be reached from other machines, and the keys test/test are known to "
             "everybody; set NIMBUS_ACCESS_KEY and NIMBUS_SECRET_KEY, or add [[users]] to a file named by --config"
         )
     return users
 
 
-def _connections(config: Config) -> int:
-    """The connection limit that the descriptor limit allows; who set it is told when that is less."""
-    wanted, possible = config.limits.connections, connections_within(raise_descriptor_limit())
+def _connections(config: Config, listeners: int) -> int:
+    """The connection limit that the descriptor limit allows each; who set it is told when that is less."""
+    wanted, possible = config.limits.connections, connections_within(raise_descriptor_limit()) // listeners
     if possible < wanted and wanted != Limits().connections:
         say(f"limits.connections is {possible}, not {wanted}: the system grants no more file descriptors")
     return min(wanted, possible)

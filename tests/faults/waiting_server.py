@@ -13,12 +13,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from nimbus.base.config import Config, Limits, UserEntry
-from nimbus.server.listener import Application
+from nimbus.server.graph import Node
 from nimbus.server.run import serve
 
 
 @asynccontextmanager
-async def node(config: Config, users: tuple[UserEntry, ...]) -> AsyncIterator[Application]:
+async def node(config: Config, users: tuple[UserEntry, ...]) -> AsyncIterator[Node]:
     release = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, release.set)
 
@@ -29,7 +29,7 @@ async def node(config: Config, users: tuple[UserEntry, ...]) -> AsyncIterator[Ap
             await release.wait()
         await send({"type": "http.response.body", "body": b"half"})
 
-    yield app
+    yield Node(app)
     print("closed", file=sys.stderr)
 
 

@@ -40,8 +40,8 @@ async def test_an_opened_node_answers_and_asks_for_credentials(tmp_path: Path) -
     async def send(message: Any) -> None:
         sent.append(message)
 
-    async with node(memory(tmp_path), USERS) as app:
-        await app(scope(b"/"), receive, send)
+    async with node(memory(tmp_path), USERS) as opened:
+        await opened.app(scope(b"/"), receive, send)
     assert sent[0]["status"] == 403
     assert b"<Code>AccessDenied</Code>" in sent[1]["body"]
 

@@ -1,0 +1,54 @@
+"""Whether this server can do its work now, found out by doing a little of it.
+
+Each part is asked through its own contract: the committer runs a mutation that reads a row of the metadata and
+changes nothing (so its thread is alive and no sync has failed), the data engine begins a stream and gives it
+up (so it takes writes and has space). Whatever they raise is the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from nimbus.base.errors import NimbusError
+from nimbus.data.api import DataStore
+from nimbus.meta import keys
+from nimbus.meta.api import Committer, View
+
+ANSWER_S_MAX: Final = 2.0  # a commit waits for the group before it: a sync of a busy disk, not more
+
+
+class NotReady(NimbusError):
+    """The server is not ready."""
+
+    retry_may_help = True
+
+
+class Readiness:
+    """Asks the parts of one server."""
+
+    def __init__(self, committer: Committer, data: DataStore) -> None:
+        self._committer = committer
+        self._data = data
+        self._is_stopping = False
+
+    def stop(self) -> None:
+        """Say from now on that the server is about to stop, so that nobody sends it work."""
+        self._is_stopping = True
+
+    async def check(self) -> None:
+        """Raises `NotReady` with the reason."""
+        if self._is_stopping:
+            raise NotReady("It is stopping.")
+        try:
+            async with asyncio.timeout(ANSWER_S_MAX):
+                await self._committer.commit(_read_a_row)
+                await self._data.writer(0).abort()
+        except TimeoutError as error:
+            raise NotReady(f"A write takes longer than {ANSWER_S_MAX:g} s.") from error
+        except NimbusError as error:
+            raise NotReady(str(error)) from error
+
+
+def _read_a_row(view: View) -> None:
+    view.get(keys.FORMAT)
