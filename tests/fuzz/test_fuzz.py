@@ -17,8 +17,15 @@ NATIVE = HERE.parent.parent / "nimbus" / "_native"
 SOURCES = {
     "fuzz_http": ["plane/http.c"],
     "fuzz_body": ["plane/chunked.c", "plane/range.c", "plane/crc.c"],
+    "fuzz_sigv4": ["sigv4_claim.c", "sigv4_canonical.c"],
 }
-LIBRARIES = {"fuzz_body": ["-lisal"]}
+LIBRARIES = {"fuzz_body": ["-lisal"], "fuzz_sigv4": ["-lcrypto"]}
+
+
+def test_every_target_has_its_sources_and_a_corpus() -> None:
+    targets = {path.stem for path in HERE.glob("fuzz_*.c")}
+    assert targets == set(SOURCES)
+    assert targets == {path.name for path in (HERE / "corpus").iterdir() if any(path.iterdir())}
 
 
 @pytest.mark.parametrize("target", sorted(SOURCES))
