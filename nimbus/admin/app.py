@@ -55,6 +55,7 @@ class AdminAsgi:
             (b"content-type", page.content_type.encode()),
             (b"content-length", b"%d" % len(page.body)),
             (b"cache-control", b"no-store"),
+            (b"server", b"NimbusStore"),
             # What a client may be sending is not read, so the connection ends with the answer.
             (b"connection", b"close"),
         ]
