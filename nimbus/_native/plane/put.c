@@ -1,432 +1,403 @@
-/* PutObject of objects that fit into one frame: their bytes never enter an event loop.
- *
- * The signature is checked before the body is invited. The body is gathered as it comes, then taken apart, verified
- * and digested in one go; the MD5s of all uploads that became whole in one turn go through the lanes together. Python
- * gets the payload with its digests, decides, commits, and answers once that is durable.
- *
- * Whatever is not plainly right (a bad chunk, a wrong digest, a condition that does not hold, a cut) is relayed with
- * the body as it came, so every refusal is the embedded server's. So nothing that was received natively counts before
- * all of it was verified.
- */
+/* See put.h. The body of an upload on its way from the socket to a block, and its answer on the way back. */
 #include "plane/put.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <openssl/sha.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
-#include "plane/auth.h"
+#include "plane/upload.h"
 
-static const char CHECKSUM_PREFIX[] = "x-amz-checksum-";
+enum { DRAIN_SIZE_BYTES_MAX = 8 << 20 }; /* drain_size_bytes_max of nimbus/s3/api.py */
 
-/* --- is it for us? ------------------------------------------------------------------------------------- */
+/* --- who has it ---------------------------------------------------------------------------------------- */
 
-static bool starts_with(nb_span span, const char *prefix) {
-    size_t len = strlen(prefix);
-    return span.len >= len && memcmp(span.ptr, prefix, len) == 0;
+static void stop_counting(nb_upload *upload) {
+    if (upload->is_counted)
+        atomic_fetch_sub(&upload->plane->intake->large_count, 1);
+    upload->is_counted = false;
 }
 
-/* The kind of the checksum that a header or a trailer carries, or -1. */
-static int checksum_kind(nb_span name) {
-    size_t len = sizeof CHECKSUM_PREFIX - 1;
-    if (!starts_with(name, CHECKSUM_PREFIX))
-        return -1;
-    return nb_digest_kind_of((nb_span){name.ptr + len, name.len - len});
+/* Nobody waits for it any more. */
+static void discard(nb_upload *upload) {
+    stop_counting(upload);
+    if (upload->fd >= 0)
+        nb_upload_ask(upload, NB_WANT_DISCARD);
+    else
+        nb_upload_free(upload);
 }
 
-/* The x-amz-* headers whose meaning is known here, or which Python reads from the head. */
-static bool is_known_amz(nb_span name) {
-    static const char *const NAMES[] = {"x-amz-date", "x-amz-content-sha256", "x-amz-user-agent",
-                                        "x-amz-decoded-content-length", "x-amz-trailer",
-                                        "x-amz-sdk-checksum-algorithm"};
-    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
-        if (nb_span_is(name, NAMES[i]))
-            return true;
-    return starts_with(name, "x-amz-meta-") || checksum_kind(name) >= 0;
-}
-
-/* At most one checksum, nothing twice that may be there once. */
-static bool has_plain_headers(const nb_request *request) {
-    static const char *const ONCE[] = {"authorization", "x-amz-content-sha256", "x-amz-decoded-content-length",
-                                       "x-amz-trailer", "content-md5", "x-amz-sdk-checksum-algorithm"};
-    size_t checksums = 0;
-    for (size_t i = 0; i < request->headers_count; i++) {
-        nb_span name = request->headers[i].name;
-        if (starts_with(name, "x-amz-") && !is_known_amz(name))
-            return false;
-        checksums += checksum_kind(name) >= 0;
-    }
-    for (size_t i = 0; i < sizeof ONCE / sizeof *ONCE; i++)
-        if (nb_header_count(request->headers, request->headers_count, ONCE[i]) > 1)
-            return false;
-    bool is_conditional = nb_header_find(request->headers, request->headers_count, "if-match") ||
-                          nb_header_find(request->headers, request->headers_count, "if-none-match");
-    /* A condition that is lost already is told before the body is invited: that takes a look at the object. */
-    return checksums <= 1 && !(is_conditional && request->expects_continue);
-}
-
-static nb_span value_of(const nb_request *request, const char *name) {
-    const nb_header *header = nb_header_find(request->headers, request->headers_count, name);
-    return header ? header->value : (nb_span){"", 0};
-}
-
-static bool is_chunked(nb_sigv4_payload form) {
-    return form == NB_PAYLOAD_CHUNKED_SIGNED || form == NB_PAYLOAD_CHUNKED_SIGNED_TRAILER ||
-           form == NB_PAYLOAD_CHUNKED_UNSIGNED_TRAILER;
-}
-
-/* How long the object will be, or -1 when that is not for us. */
-static int64_t object_size(const nb_request *request, nb_sigv4_payload form) {
-    bool is_plain = form == NB_PAYLOAD_UNSIGNED || form == NB_PAYLOAD_SHA256 || form == NB_PAYLOAD_ABSENT;
-    if (!is_chunked(form))
-        return is_plain ? request->content_length : -1;
-    return nb_parse_decimal(value_of(request, "x-amz-decoded-content-length"));
-}
-
-/* --- beginning ----------------------------------------------------------------------------------------- */
-
-static void free_upload(nb_upload *upload) {
-    nb_keyring_give(upload->ring);
-    free(upload->head);
-    free(upload->wire);
-    free(upload);
-}
-
-/* The head is copied, because the connection may go while Python still reads it. */
-static nb_upload *new_upload(nb_conn *conn, size_t wire_size) {
-    nb_upload *upload = calloc(1, sizeof *upload);
-    if (!upload)
-        return NULL;
-    upload->head = malloc(conn->head_size);
-    upload->wire = malloc(wire_size ? wire_size : 1);
-    if (!upload->head || !upload->wire) {
-        free_upload(upload);
-        return NULL;
-    }
-    memcpy(upload->head, conn->in->data + conn->head_at, conn->head_size);
-    upload->head_size = conn->head_size;
-    upload->wire_size = wire_size;
-    return upload;
-}
-
-/* A span of the connection's head as the same span of the copy. */
-static nb_span in_copy(const nb_conn *conn, const nb_upload *upload, nb_span span) {
-    if (span.len == 0)
-        return (nb_span){"", 0};
-    return (nb_span){upload->head + (span.ptr - (conn->in->data + conn->head_at)), span.len};
-}
-
-/* What the head says that the body must be. False: not for us. */
-static bool declare(nb_conn *conn, nb_upload *upload, const nb_request *request) {
-    const nb_auth *auth = &conn->worker->auth;
-    const nb_sigv4_claim *claim = &auth->claim;
-    upload->form = claim->payload;
-    upload->checksum = NB_CRC64NVME; /* what S3 computes when the client names none */
-    for (size_t i = 0; i < request->headers_count; i++) {
-        int kind = checksum_kind(request->headers[i].name);
-        if (kind < 0)
-            continue;
-        upload->checksum = kind;
-        upload->checksum_value = in_copy(conn, upload, request->headers[i].value);
-    }
-    upload->content_md5 = in_copy(conn, upload, value_of(request, "content-md5"));
-    nb_span trailer = value_of(request, "x-amz-trailer");
-    bool has_trailer = upload->form == NB_PAYLOAD_CHUNKED_SIGNED_TRAILER ||
-                       upload->form == NB_PAYLOAD_CHUNKED_UNSIGNED_TRAILER;
-    if (trailer.len && has_trailer) {
-        int kind = checksum_kind(trailer);
-        if (kind < 0 || upload->checksum_value.len)
-            return false;
-        upload->checksum = kind;
-        upload->trailer_name = in_copy(conn, upload, trailer);
-    } else if (trailer.len || upload->form == NB_PAYLOAD_CHUNKED_SIGNED_TRAILER) {
-        return false;
-    }
-    if (upload->form == NB_PAYLOAD_SHA256) {
-        if (claim->payload_hash.len != sizeof upload->payload_sha256)
-            return false;
-        memcpy(upload->payload_sha256, claim->payload_hash.ptr, claim->payload_hash.len);
-    }
-    if (upload->form != NB_PAYLOAD_CHUNKED_SIGNED && upload->form != NB_PAYLOAD_CHUNKED_SIGNED_TRAILER)
-        return true;
-    /* Signed chunks come with a signature in the header, whose texts lie in the head. */
-    if (claim->form != NB_FORM_SIGV4_HEADER || claim->signature.len != NB_SIGV4_SIGNATURE_SIZE ||
-        claim->timestamp_in_claim)
-        return false;
-    memcpy(upload->seed.key, auth->signing_key, NB_SIGV4_KEY_SIZE);
-    memcpy(upload->seed.signature, claim->signature.ptr, NB_SIGV4_SIGNATURE_SIZE);
-    upload->seed.timestamp = in_copy(conn, upload, claim->timestamp);
-    upload->seed.scope = in_copy(conn, upload, claim->scope);
-    return true;
-}
-
-static bool invite(nb_conn *conn) {
-    if (!conn->out && !(conn->out = nb_buffer_take(&conn->worker->buffers)))
-        return false;
-    return nb_buffer_put_text(conn->out, "HTTP/1.1 100 Continue\r\n\r\n");
-}
-
-/* Take what came with the head. */
-static void take_present(nb_conn *conn, nb_upload *upload) {
-    for (nb_span payload; nb_conn_take_body(conn, &payload) == NB_CHUNKED_DATA;) {
-        memcpy(upload->wire + upload->have, payload.ptr, payload.len);
-        upload->have += payload.len;
-    }
-}
-
-nb_put_verdict nb_put_begin(nb_conn *conn, const nb_request *request) {
-    nb_worker *worker = conn->worker;
-    nb_plane *plane = worker->plane;
-    if (!plane->settings.takes_uploads || !nb_span_is(request->method, "PUT") || request->content_length < 0 ||
-        request->content_length > NB_UPLOAD_SIZE_BYTES_MAX + NB_UPLOAD_FRAMING_BYTES_MAX)
-        return NB_PUT_RELAY;
-    nb_target target;
-    if (!has_plain_headers(request) || !nb_query_is_plain(request->query, "PutObject") ||
-        nb_target_parse(request->path, request->host, &plane->settings.domains, &target) != NB_TARGET_OBJECT)
-        return NB_PUT_RELAY;
-    const nb_key *user = nb_auth_verify(&worker->auth, request, (int64_t)time(NULL));
-    int64_t size = user ? object_size(request, worker->auth.claim.payload) : -1;
-    if (size < 0 || size > NB_UPLOAD_SIZE_BYTES_MAX || size > request->content_length)
-        return NB_PUT_RELAY;
-    nb_upload *upload = new_upload(conn, (size_t)request->content_length);
-    if (!upload)
-        return NB_PUT_RELAY;
-    *upload = (nb_upload){.head = upload->head, .wire = upload->wire, .head_size = upload->head_size,
-                          .wire_size = upload->wire_size, .conn = conn, .worker = worker, .target = target,
-                          .decoded_length = (uint64_t)size};
-    if (!declare(conn, upload, request) || (request->expects_continue && !invite(conn))) {
-        free_upload(upload);
-        return NB_PUT_RELAY;
-    }
-    upload->user_id = user->user_id;
-    upload->access_key = user->access_key;
-    upload->ring = worker->ring;
-    atomic_fetch_add(&upload->ring->users, 1);
-    conn->upload = upload;
-    conn->operation = NB_OP_PUT;
-    conn->phase = NB_PHASE_PUT;
-    nb_conn_set_timer(conn, NB_TIMER_PACE);
-    take_present(conn, upload);
-    return NB_PUT_READING;
+/* The connection has nothing to do until the upload is delivered. */
+static void wait_for(nb_conn *conn) {
+    conn->jobs++;
+    conn->phase = NB_PHASE_WAIT;
+    nb_conn_set_timer(conn, NB_TIMER_NONE);
 }
 
 void nb_put_end(nb_conn *conn) {
     nb_upload *upload = conn->upload;
     conn->upload = NULL;
-    nb_list_remove(&upload->hashing);
-    if (conn->jobs == 0) /* else it comes back through the inbox, and is freed there */
-        free_upload(upload);
+    if (upload->is_busy)
+        upload->is_abandoned = true; /* until its block comes back */
+    else
+        discard(upload);
 }
 
-/* --- receiving ----------------------------------------------------------------------------------------- */
+/* --- the beginning ------------------------------------------------------------------------------------- */
 
-/* Let the embedded server have the request, with what has come of its body and what may still come. */
-static nb_step hand_on(nb_conn *conn) {
+static bool begin_body(nb_conn *conn, nb_upload *upload) {
+    if (!nb_upload_prepare(upload))
+        return false;
+    if (upload->expects_continue && !conn->body.done) {
+        if (!conn->out && !(conn->out = nb_buffer_take(&conn->worker->buffers)))
+            return false;
+        nb_buffer_put_text(conn->out, "HTTP/1.1 100 Continue\r\n\r\n");
+    }
+    if (upload->fd >= 0) {
+        atomic_fetch_add(&upload->plane->intake->large_count, 1);
+        upload->is_counted = true;
+    }
+    conn->upload = upload;
+    conn->phase = NB_PHASE_BODY;
+    nb_conn_set_timer(conn, NB_TIMER_PACE);
+    return true;
+}
+
+static bool is_ascii(nb_span text) {
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.ptr[i] >= 0x80)
+            return false;
+    return true;
+}
+
+/* Whether nothing has to be asked before the body comes: the commit alone decides. */
+static bool needs_no_admission(const nb_upload *upload) {
+    nb_span bucket = {upload->target.name, upload->target.bucket_len};
+    return !upload->is_part && !upload->is_conditional && nb_upload_is_small(upload) &&
+           is_ascii(nb_target_name(&upload->target)) &&
+           nb_intake_knows(upload->plane->intake, bucket, upload->user->user_id);
+}
+
+nb_put_verdict nb_put_begin(nb_conn *conn, const nb_request *request) {
+    if (!conn->worker->plane->settings.takes_uploads || !nb_span_is(request->method, "PUT"))
+        return NB_PUT_RELAY;
+    nb_upload *upload = nb_put_read_head(conn, request);
+    if (!upload)
+        return NB_PUT_RELAY;
+    conn->operation = upload->is_part ? NB_OP_PART : NB_OP_PUT;
+    upload->expects_continue = request->expects_continue;
+    upload->drains =
+        !request->expects_continue && !request->chunked && request->content_length <= DRAIN_SIZE_BYTES_MAX;
+    if (!needs_no_admission(upload)) {
+        wait_for(conn);
+        nb_upload_ask(upload, NB_WANT_ADMISSION);
+        return NB_PUT_WAITING;
+    }
+    if (begin_body(conn, upload))
+        return NB_PUT_BEGUN;
+    nb_upload_free(upload);
+    return NB_PUT_RELAY;
+}
+
+static void admitted(nb_conn *conn, nb_upload *upload) {
+    if (conn->phase == NB_PHASE_CLOSED) {
+        discard(upload);
+        return;
+    }
+    if (!upload->is_admitted || !begin_body(conn, upload)) {
+        discard(upload);
+        if (nb_relay_begin(conn, nb_conn_reparse(conn)) == NB_STEP_CLOSE) {
+            nb_conn_close(conn);
+            return;
+        }
+    }
+    nb_conn_wake(conn);
+}
+
+/* --- from the wire to a block -------------------------------------------------------------------------- */
+
+static void send_block(nb_upload *upload) {
+    upload->writing = upload->block;
+    upload->writing_size = upload->filled;
+    upload->block = upload->spare;
+    upload->spare = NULL;
+    upload->filled = 0;
+    upload->conn->jobs++;
+    nb_ingest_write(upload);
+}
+
+/* Whether there is room for at least a byte; else the ingest thread has to give a block back first. */
+static bool make_room(nb_upload *upload) {
+    if (upload->filled < upload->block_size)
+        return true;
+    if (upload->is_busy)
+        return false;
+    assert(!nb_upload_is_small(upload)); /* those have room for all that was declared */
+    send_block(upload);
+    return true;
+}
+
+static void unframe(nb_upload *upload) {
+    if (!upload->framing) {
+        upload->payload = upload->wire;
+        upload->wire.len = 0;
+    } else if (nb_aws_chunked_next(upload->framing, &upload->wire, &upload->payload) == NB_AWS_BAD) {
+        upload->fault = NB_FAULT_FRAMING;
+        upload->payload.len = 0;
+    }
+}
+
+/* Put what was received into blocks. False: not all of it, for want of room. */
+static bool place(nb_upload *upload) {
+    while (!upload->fault && (upload->wire.len || upload->payload.len)) {
+        if (upload->payload.len == 0) {
+            unframe(upload);
+            continue;
+        }
+        if (!make_room(upload))
+            return false;
+        size_t room = upload->block_size - upload->filled;
+        size_t count = upload->payload.len < room ? upload->payload.len : room;
+        memcpy(upload->block + upload->filled, upload->payload.ptr, count);
+        upload->filled += count;
+        upload->payload.ptr += count, upload->payload.len -= count;
+    }
+    return true;
+}
+
+/* How many bytes of the wire are payload without anything between them, and may go where they belong at once. */
+static uint64_t direct_run(const nb_conn *conn) {
+    const nb_upload *upload = conn->upload;
+    if (upload->fault || nb_buffer_used(conn->in) || conn->body.framing != NB_BODY_LENGTH)
+        return 0;
+    uint64_t run = upload->framing ? nb_aws_chunked_run(upload->framing) : conn->body.left;
+    return run < conn->body.left ? run : conn->body.left;
+}
+
+/* The peer sends nothing more, but may still read what we think of that. */
+static nb_step cut(nb_upload *upload) {
+    upload->fault = upload->fault ? upload->fault : NB_FAULT_CUT;
+    upload->drains = false;
+    return NB_STEP_AGAIN;
+}
+
+static nb_step receive_direct(nb_conn *conn, uint64_t run) {
     nb_upload *upload = conn->upload;
-    conn->held = upload->wire;
-    conn->held_span = (nb_span){upload->wire, upload->have};
-    upload->wire = NULL;
-    nb_put_end(conn);
-    return nb_relay_begin(conn, nb_conn_reparse(conn));
-}
-
-/* Straight into its place; never beyond the body, so that the next request stays in the socket. */
-static ssize_t receive(nb_conn *conn, nb_upload *upload) {
-    size_t room = upload->wire_size - upload->have;
-    ssize_t count = recv(conn->source.fd, upload->wire + upload->have, room, 0);
+    if (!make_room(upload))
+        return NB_STEP_WAIT;
+    char *at = upload->block + upload->filled;
+    size_t room = upload->block_size - upload->filled, wanted = run < room ? (size_t)run : room;
+    ssize_t count = recv(conn->source.fd, at, wanted, 0);
     if (count < 0) {
         conn->can_read = false;
-        return errno == EAGAIN || errno == EINTR ? NB_RECEIVED_NOTHING : NB_RECEIVED_BROKEN;
+        return errno == EAGAIN || errno == EINTR ? NB_STEP_WAIT : NB_STEP_CLOSE;
     }
     if (count == 0)
-        return NB_RECEIVED_END;
-    if ((size_t)count < room && !conn->peer_done)
+        return cut(upload);
+    if ((size_t)count < wanted && !conn->peer_done)
         conn->can_read = false;
-    upload->have += (size_t)count;
+    nb_count(&conn->worker->metrics.received_bytes, (uint64_t)count);
     conn->body.left -= (uint64_t)count;
     conn->body.done = conn->body.left == 0;
-    conn->moved_bytes += (uint64_t)count;
-    nb_count(&conn->worker->metrics.received_bytes, (uint64_t)count);
-    return count;
+    upload->received_bytes += (uint64_t)count;
+    upload->filled += (size_t)count;
+    nb_span wire = {at, (size_t)count}, payload;
+    if (upload->framing && nb_aws_chunked_next(upload->framing, &wire, &payload) == NB_AWS_BAD)
+        upload->fault = NB_FAULT_FRAMING;
+    return NB_STEP_AGAIN;
+}
+
+static nb_step receive(nb_conn *conn) {
+    if (!conn->can_read)
+        return NB_STEP_WAIT;
+    uint64_t run = direct_run(conn);
+    if (run)
+        return receive_direct(conn, run);
+    ssize_t count = nb_conn_receive(conn);
+    if (count == NB_RECEIVED_END)
+        return cut(conn->upload);
+    if (count == NB_RECEIVED_BROKEN)
+        return NB_STEP_CLOSE;
+    return count > 0 ? NB_STEP_AGAIN : NB_STEP_WAIT;
+}
+
+/* --- the end of the body ------------------------------------------------------------------------------- */
+
+static bool is_whole(const nb_upload *upload) {
+    nb_span nothing = {"", 0}, payload;
+    return !upload->framing || nb_aws_chunked_next(upload->framing, &nothing, &payload) == NB_AWS_DONE;
+}
+
+/* All bytes are in, or enough of them to say no. */
+static nb_step finish(nb_conn *conn) {
+    nb_upload *upload = conn->upload;
+    if (!upload->fault && !is_whole(upload)) {
+        upload->fault = NB_FAULT_FRAMING;
+        upload->framing->fault = NB_AWS_INCOMPLETE;
+    }
+    if (upload->is_busy)
+        return NB_STEP_WAIT;
+    if (!conn->body.done)
+        conn->keep_alive = false;
+    conn->upload = NULL;
+    stop_counting(upload);
+    if (!upload->fault && !nb_upload_is_small(upload)) {
+        upload->is_last = true;
+        conn->phase = NB_PHASE_WAIT;
+        nb_conn_set_timer(conn, NB_TIMER_NONE);
+        send_block(upload);
+        return NB_STEP_WAIT;
+    }
+    nb_span payload = {upload->block, upload->filled};
+    if (!upload->fault && payload.len && !nb_digests_update(&upload->digests, payload))
+        upload->fault = NB_FAULT_INTERNAL;
+    wait_for(conn);
+    nb_upload_ask(upload, upload->fault ? NB_WANT_REFUSAL : NB_WANT_COMMIT);
+    return NB_STEP_WAIT;
+}
+
+/* A block of it was written, or not. */
+static void block_written(nb_conn *conn, nb_upload *upload) {
+    upload->is_busy = false;
+    upload->spare = upload->writing;
+    upload->writing = NULL;
+    if (upload->is_abandoned || conn->phase == NB_PHASE_CLOSED) {
+        discard(upload);
+    } else if (upload->is_last) {
+        conn->jobs++;
+        nb_upload_judge(upload);
+        nb_upload_ask(upload, upload->want);
+    } else {
+        nb_conn_wake(conn);
+    }
 }
 
 nb_step nb_put_step(nb_conn *conn) {
     nb_upload *upload = conn->upload;
+    if (conn->peer_gone)
+        return NB_STEP_CLOSE;
     nb_step step = nb_conn_flush(conn);
     if (step != NB_STEP_AGAIN)
         return step;
-    while (upload->have < upload->wire_size) {
-        if (!conn->can_read)
+    uint64_t began = upload->received_bytes;
+    for (;;) {
+        if (upload->fault)
+            upload->wire.len = upload->payload.len = 0;
+        else if (!place(upload))
             return NB_STEP_WAIT;
-        switch (receive(conn, upload)) {
-        case NB_RECEIVED_BROKEN: return NB_STEP_CLOSE;
-        case NB_RECEIVED_END: return hand_on(conn); /* the server sees the cut, too */
-        default: break;
+        if (conn->body.done || (upload->fault && !upload->drains))
+            return finish(conn);
+        if (upload->received_bytes - began >= NB_TURN_SIZE_BYTES_MAX)
+            return NB_STEP_YIELD;
+        nb_span wire;
+        switch (nb_conn_take_body(conn, &wire)) {
+        case NB_CHUNKED_DATA:
+            upload->wire = wire;
+            upload->received_bytes += wire.len;
+            break;
+        case NB_CHUNKED_DONE: break;
+        case NB_CHUNKED_BAD: return nb_conn_refuse(conn, 400, "", "", (nb_span){"", 0}); /* where does it end? */
+        case NB_CHUNKED_MORE:
+            step = receive(conn);
+            if (step != NB_STEP_AGAIN)
+                return step;
         }
     }
-    conn->phase = NB_PHASE_WAIT;
-    nb_list_append(&conn->worker->hashing, &upload->hashing);
-    return NB_STEP_WAIT;
 }
 
-/* --- verifying ----------------------------------------------------------------------------------------- */
+void nb_put_tick(nb_conn *conn) {
+    nb_upload *upload = conn->upload;
+    const nb_settings *settings = &conn->worker->plane->settings;
+    bool is_ours = upload->is_busy && upload->filled == upload->block_size;
+    if (upload->received_bytes != upload->seen_bytes)
+        upload->silent_ms = 0;
+    upload->seen_bytes = upload->received_bytes;
+    if (conn->can_read || is_ours)
+        return;
+    upload->silent_ms += NB_TICK_MS;
+    upload->waited_ms += NB_TICK_MS;
+    uint64_t grace_ms = (uint64_t)settings->body_grace_ms, rate = settings->body_rate_bytes_per_s;
+    bool is_slow = rate && upload->waited_ms > grace_ms + upload->received_bytes / rate * 1000;
+    if (!is_slow && upload->silent_ms <= grace_ms)
+        return;
+    nb_count(&conn->worker->metrics.timed_out, 1);
+    upload->fault = upload->fault ? upload->fault : NB_FAULT_TOO_SLOW;
+    upload->drains = false;
+    nb_conn_wake(conn);
+}
 
-static void base64(const uint8_t *data, size_t size, char *out) {
+/* --- the answer ---------------------------------------------------------------------------------------- */
+
+static size_t encode_base64(const uint8_t *bytes, size_t size, char *out) {
     static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t len = 0;
     for (size_t i = 0; i < size; i += 3) {
-        uint32_t three = (uint32_t)data[i] << 16 | (i + 1 < size ? data[i + 1] << 8 : 0) | (i + 2 < size ? data[i + 2] : 0);
-        *out++ = DIGITS[three >> 18];
-        *out++ = DIGITS[three >> 12 & 63];
-        *out++ = i + 1 < size ? DIGITS[three >> 6 & 63] : '=';
-        *out++ = i + 2 < size ? DIGITS[three & 63] : '=';
+        size_t left = size - i;
+        uint32_t bits = (uint32_t)bytes[i] << 16;
+        bits |= left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0;
+        bits |= left > 2 ? bytes[i + 2] : 0;
+        out[len++] = DIGITS[bits >> 18];
+        out[len++] = DIGITS[bits >> 12 & 63];
+        out[len++] = left > 1 ? DIGITS[bits >> 6 & 63] : '=';
+        out[len++] = left > 2 ? DIGITS[bits & 63] : '=';
     }
-    *out = 0;
+    return len;
 }
 
-static bool is_payload_hash_right(const nb_upload *upload) {
-    uint8_t digest[32];
-    char text[2 * sizeof digest + 1];
-    SHA256((const uint8_t *)upload->payload.ptr, upload->payload.len, digest);
-    for (size_t i = 0; i < sizeof digest; i++)
-        snprintf(text + 2 * i, 3, "%02x", digest[i]);
-    return nb_span_is_nocase((nb_span){upload->payload_sha256, sizeof upload->payload_sha256}, text);
-}
-
-/* The payload in the body; chunks are taken apart in a copy, so that the body can still be relayed. */
-static bool decode(nb_upload *upload) {
-    if (!is_chunked(upload->form)) {
-        upload->payload = (nb_span){upload->wire, upload->wire_size};
-        return upload->form != NB_PAYLOAD_SHA256 || is_payload_hash_right(upload);
+static bool put_success(nb_buffer *out, const nb_upload *upload) {
+    char etag[2 * NB_MD5_SIZE_BYTES + 1], line[320], digits[2 * NB_DIGEST_SIZE_BYTES_MAX];
+    for (size_t i = 0; i < NB_MD5_SIZE_BYTES; i++) {
+        etag[2 * i] = "0123456789abcdef"[upload->results[NB_MD5][i] >> 4];
+        etag[2 * i + 1] = "0123456789abcdef"[upload->results[NB_MD5][i] & 15];
     }
-    bool is_signed = upload->form != NB_PAYLOAD_CHUNKED_UNSIGNED_TRAILER;
-    size_t payload_len = 0;
-    nb_span value = {"", 0};
-    char *plain = malloc(upload->wire_size ? upload->wire_size : 1);
-    if (!plain)
-        return false;
-    memcpy(plain, upload->wire, upload->wire_size);
-    if (!nb_aws_chunks_decode(plain, upload->wire_size, is_signed ? &upload->seed : NULL, upload->trailer_name,
-                              upload->decoded_length, &payload_len, &value)) {
-        free(plain);
-        return false;
-    }
-    upload->payload = (nb_span){plain, payload_len};
-    upload->plain = plain;
-    if (upload->trailer_name.len)
-        upload->checksum_value = value;
-    return true;
+    etag[2 * NB_MD5_SIZE_BYTES] = 0;
+    nb_digest_kind shown = (nb_digest_kind)(upload->given >= 0 ? upload->given : upload->algorithm);
+    int size = (int)encode_base64(upload->results[shown], nb_digest_size(shown), digits);
+    char header[NB_CHECKSUM_HEADER_SIZE_BYTES_MAX];
+    nb_checksum_header(shown, header);
+    snprintf(line, sizeof line, "etag: \"%s\"\r\n%s: %.*s\r\n%scontent-length: 0\r\n", etag, header, size, digits,
+             upload->is_part ? "" : "x-amz-checksum-type: FULL_OBJECT\r\n");
+    return nb_buffer_put_text(out, line);
 }
 
-static bool is_given(nb_span given, const char *computed) { return given.len == 0 || nb_span_is(given, computed); }
-
-/* The digests beside MD5, which is there already; and whether all are what was declared. */
-static bool check_digests(nb_upload *upload, const nb_md5 *md5) {
-    uint8_t digest[NB_DIGEST_SIZE_BYTES_MAX];
-    char md5_text[NB_BASE64_SIZE_BYTES_MAX + 1];
-    nb_md5_final(md5, upload->md5);
-    base64(upload->md5, sizeof upload->md5, md5_text);
-    if (!is_given(upload->content_md5, md5_text))
-        return false;
-    if (upload->checksum == NB_MD5) {
-        memcpy(upload->checksum_text, md5_text, sizeof md5_text);
-        return is_given(upload->checksum_value, md5_text);
-    }
-    nb_digests digests;
-    if (!nb_digests_init(&digests, 1u << upload->checksum))
-        return false;
-    bool fine = nb_digests_update(&digests, upload->payload);
-    size_t size = nb_digests_final(&digests, (nb_digest_kind)upload->checksum, digest);
-    nb_digests_free(&digests);
-    base64(digest, size, upload->checksum_text);
-    return fine && size && is_given(upload->checksum_value, upload->checksum_text);
+static bool put_answer(nb_conn *conn, const nb_upload *upload) {
+    nb_buffer *out = conn->out;
+    char head[160];
+    snprintf(head, sizeof head, "HTTP/1.1 %d %s\r\nx-amz-request-id: %s\r\ndate: %s\r\n", upload->status,
+             nb_status_reason(upload->status), upload->request_id, nb_worker_date(conn->worker));
+    bool fits = nb_buffer_put_text(out, head) && nb_buffer_put_text(out, conn->worker->plane->settings.common_headers) &&
+                (conn->keep_alive || nb_buffer_put_text(out, "connection: close\r\n"));
+    if (upload->status == 200)
+        return fits && put_success(out, upload) && nb_buffer_put(out, "\r\n", 2);
+    return fits && upload->answer && nb_buffer_put(out, upload->answer, upload->answer_size);
 }
 
-static void go_on(nb_conn *conn, nb_step step) {
-    if (step == NB_STEP_CLOSE)
-        nb_conn_close(conn);
-    else
-        nb_conn_wake(conn);
-}
-
-/* To Python, or to the embedded server. */
-static void hand_over(nb_upload *upload, const nb_md5 *md5) {
-    nb_conn *conn = upload->conn;
-    if (check_digests(upload, md5) && nb_queue_put(&conn->worker->plane->uploads, &upload->item))
-        conn->jobs++;
-    else
-        go_on(conn, hand_on(conn));
-}
-
-enum { BATCH = 64 };
-
-static size_t take_batch(nb_worker *worker, nb_upload *batch[BATCH]) {
-    size_t count = 0;
-    for (nb_link *link; count < BATCH && (link = nb_list_take_first(&worker->hashing));) {
-        nb_upload *upload = NB_OF(link, nb_upload, hashing);
-        if (decode(upload))
-            batch[count++] = upload;
-        else
-            go_on(upload->conn, hand_on(upload->conn));
-    }
-    return count;
-}
-
-void nb_put_finish_turn(nb_worker *worker) {
-    while (!nb_list_is_empty(&worker->hashing)) {
-        nb_upload *batch[BATCH];
-        nb_md5 streams[BATCH];
-        nb_md5_job jobs[BATCH];
-        size_t count = take_batch(worker, batch);
-        for (size_t i = 0; i < count; i++) {
-            nb_md5_init(&streams[i]);
-            jobs[i] = (nb_md5_job){&streams[i], batch[i]->payload};
+static void answered(nb_conn *conn, nb_upload *upload) {
+    if (conn->phase != NB_PHASE_CLOSED) {
+        conn->status = upload->status;
+        if (!conn->out)
+            conn->out = nb_buffer_take(&conn->worker->buffers);
+        if (conn->out && put_answer(conn, upload)) {
+            conn->phase = NB_PHASE_REPLY;
+            nb_conn_set_timer(conn, NB_TIMER_PACE);
+            nb_conn_wake(conn);
+        } else {
+            nb_conn_close(conn);
         }
-        nb_md5_update_many(jobs, count, nb_md5_isa_best());
-        for (size_t i = 0; i < count; i++)
-            hand_over(batch[i], &streams[i]);
     }
+    nb_upload_free(upload);
 }
 
-/* --- answering ----------------------------------------------------------------------------------------- */
-
-static nb_step write_answer(nb_conn *conn, const nb_upload *upload) {
-    nb_worker *worker = conn->worker;
-    if (!conn->out && !(conn->out = nb_buffer_take(&worker->buffers)))
-        return NB_STEP_CLOSE;
-    char text[256], request_id[NB_REQUEST_ID_SIZE_BYTES + 1];
-    nb_worker_request_id(worker, request_id);
-    snprintf(text, sizeof text, "HTTP/1.1 200 OK\r\nx-amz-request-id: %s\r\ndate: %s\r\n", request_id,
-             nb_worker_date(worker));
-    conn->status = 200;
-    conn->phase = NB_PHASE_REPLY;
-    nb_conn_set_timer(conn, NB_TIMER_PACE);
-    bool fits = nb_buffer_put_text(conn->out, text) &&
-                nb_buffer_put_text(conn->out, worker->plane->settings.common_headers) &&
-                nb_buffer_put(conn->out, upload->answer, upload->answer_size) &&
-                nb_buffer_put_text(conn->out, conn->keep_alive ? "content-length: 0\r\n\r\n"
-                                                               : "content-length: 0\r\nconnection: close\r\n\r\n");
-    return fits ? NB_STEP_AGAIN : NB_STEP_CLOSE;
-}
-
-static void deliver(nb_worker *worker, nb_message *message) {
+void nb_put_delivered(nb_worker *worker, nb_message *message) {
     (void)worker;
     nb_upload *upload = NB_OF(message, nb_upload, message);
     nb_conn *conn = upload->conn;
     conn->jobs--;
-    if (conn->phase == NB_PHASE_CLOSED) {
-        free_upload(upload);
-        return;
-    }
-    nb_step step = upload->answer_size ? write_answer(conn, upload) : hand_on(conn);
-    go_on(conn, step);
-}
-
-void nb_put_answer(nb_upload *upload, nb_span lines) {
-    upload->answer_size = lines.len <= sizeof upload->answer ? lines.len : 0;
-    memcpy(upload->answer, lines.ptr, upload->answer_size);
-    upload->message.deliver = deliver;
-    nb_worker_post(upload->worker, &upload->message);
+    if (upload->is_busy)
+        block_written(conn, upload);
+    else if (upload->want == NB_WANT_ADMISSION)
+        admitted(conn, upload);
+    else
+        answered(conn, upload);
 }

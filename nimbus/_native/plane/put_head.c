@@ -3,7 +3,6 @@
  * As strict as nimbus/s3/declared.py, whose words it leaves to Python: whatever is malformed, repeated, contradictory
  * or unknown makes the answer NULL, and the embedded server reads the same head again.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -293,8 +292,7 @@ static nb_upload *new_upload(nb_conn *conn, const head *head) {
     upload->is_conditional = head->is_conditional && !upload->is_part;
     upload->part_number = head->part_number;
     memcpy(upload->upload_id, head->upload_id.ptr, head->upload_id.len);
-    snprintf(upload->request_id, sizeof upload->request_id, "%s%08llX", worker->request_id_prefix,
-             (unsigned long long)++worker->request_number);
+    nb_worker_request_id(worker, upload->request_id);
     uintptr_t aligned = ((uintptr_t)upload->text + sizeof(void *) - 1) & ~(uintptr_t)(sizeof(void *) - 1);
     upload->kept = (nb_header *)aligned;
     upload->kept_count = head->kept_count;

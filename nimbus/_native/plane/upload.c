@@ -76,6 +76,16 @@ void nb_intake_learn(nb_intake *intake, nb_span bucket, nb_span owner) {
     pthread_mutex_unlock(&intake->known_lock);
 }
 
+void nb_checksum_header(nb_digest_kind kind, char out[NB_CHECKSUM_HEADER_SIZE_BYTES_MAX]) {
+    static const char PREFIX[] = "x-amz-checksum-";
+    const char *name = nb_digest_name(kind);
+    memcpy(out, PREFIX, sizeof PREFIX - 1);
+    char *at = out + sizeof PREFIX - 1;
+    for (; *name; name++)
+        *at++ = *name >= 'A' && *name <= 'Z' ? *name | 0x20 : *name;
+    *at = 0;
+}
+
 /* --- digests ------------------------------------------------------------------------------------------- */
 
 bool nb_upload_prepare(nb_upload *upload) {
@@ -102,11 +112,8 @@ static bool finish_digests(nb_upload *upload) {
 
 /* The client's checksum, when it came behind the body. */
 static bool read_trailer(nb_upload *upload) {
-    static const char PREFIX[] = "x-amz-checksum-";
-    char name[64] = "x-amz-checksum-";
-    const char *algorithm = nb_digest_name((nb_digest_kind)upload->given);
-    for (size_t i = 0; algorithm[i]; i++)
-        name[sizeof PREFIX - 1 + i] = algorithm[i] | (algorithm[i] >= 'A' && algorithm[i] <= 'Z' ? 0x20 : 0);
+    char name[NB_CHECKSUM_HEADER_SIZE_BYTES_MAX];
+    nb_checksum_header((nb_digest_kind)upload->given, name);
     return nb_decode_base64(nb_aws_chunked_trailer(upload->framing, name),
                             nb_digest_size((nb_digest_kind)upload->given), upload->checksum);
 }

@@ -39,6 +39,7 @@ typedef enum {
 
 typedef enum {
     NB_FAULT_NONE,
+    NB_FAULT_CUT,     /* the peer sent less than it had promised */
     NB_FAULT_FRAMING, /* see framing->fault */
     NB_FAULT_SHA256,
     NB_FAULT_MD5,
@@ -64,7 +65,7 @@ typedef struct nb_upload {
     bool is_part, is_conditional;
     unsigned part_number;
     char upload_id[NB_UPLOAD_ID_SIZE_BYTES + 1];
-    char request_id[32];
+    char request_id[NB_REQUEST_ID_SIZE_BYTES + 1];
     nb_target target;
     nb_span path;
     size_t kept_count; /* of headers that Python reads: attributes and conditions */
@@ -78,7 +79,6 @@ typedef struct nb_upload {
     /* the bytes */
     nb_aws_chunked *framing; /* NULL: the body is the payload */
     nb_span wire, payload;   /* of what was received, still to be unframed and still to be placed */
-    uint64_t taken;          /* payload bytes received */
     char *block;             /* being filled: the whole payload of a small one */
     size_t filled, block_size;
     nb_digests digests;
@@ -155,6 +155,10 @@ bool nb_ingest_start(nb_plane *plane);
 void nb_ingest_stop(nb_plane *plane);
 /* Hash and write upload->writing; the worker hears of it, or after the last block Python does. */
 void nb_ingest_write(nb_upload *upload);
+
+/* `x-amz-checksum-<algorithm>`, with its closing zero. */
+enum { NB_CHECKSUM_HEADER_SIZE_BYTES_MAX = 32 };
+void nb_checksum_header(nb_digest_kind kind, char out[NB_CHECKSUM_HEADER_SIZE_BYTES_MAX]);
 
 /* --- put_head.c --- */
 /* Canonical base64 of exactly `size` bytes. */
