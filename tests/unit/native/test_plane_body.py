@@ -16,7 +16,7 @@ def range_oracle(value: str, size: int) -> tuple[int, int] | str | None:
     found = re.fullmatch(r"bytes=([0-9]*)-([0-9]*)", value)
     if not found or value == "bytes=-":
         return None
-    first, last = found.groups()
+    first, last = (str(min(int(digits), 2**64 - 1)) if digits else "" for digits in found.groups())
     if not first:
         start, end = max(size - int(last), 0), size
         return (start, end) if start < end else "unsatisfiable"
