@@ -5,7 +5,8 @@
 
 #include "plane/http.h"
 
-static bool is_lower_host(nb_span host) {
+/* Capitals and the root's dot are other spellings of a name: the embedded server knows them. */
+static bool is_plain_host(nb_span host) {
     for (size_t i = 0; i < host.len; i++)
         if (host.ptr[i] >= 'A' && host.ptr[i] <= 'Z')
             return false;
@@ -84,9 +85,10 @@ nb_target_verdict nb_target_parse(nb_span path, nb_span host, const nb_domains *
         return NB_TARGET_OTHER;
     nb_span rest = {path.ptr + 1, path.len - 1}, bucket = {host.ptr, 0};
     if (domains->count) {
-        if (!is_lower_host(host))
+        host = without_port(host);
+        if (!is_plain_host(host))
             return NB_TARGET_OTHER;
-        bucket = virtual_bucket(without_port(host), domains);
+        bucket = virtual_bucket(host, domains);
     }
     if (bucket.len == 0) {
         const char *slash = memchr(rest.ptr, '/', rest.len);

@@ -1,0 +1,58 @@
+"""Bucket and key of a request, as the native plane reads them and as the S3 room does.
+
+The plane may leave a request to the embedded server whenever it likes. What it must never do is to understand another
+object than the S3 room would: the signature of a request covers its raw path and host, so both readings are signed.
+"""
+
+from __future__ import annotations
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from nimbus._native.plane import parse_target
+from nimbus.s3.errors import S3Error
+from nimbus.s3.router import check_bucket_name, split_target
+from tests.conftest import SCALE
+
+DOMAINS = ("example.com", "s3.example.com", "localhost")
+PATH_PIECES = (
+    *("/", "//", "bucket", "b", "a.b-c", "Bucket", "..", ".", "192.168.0.1", "%2F", "%2f", "%00", "%", "%4", "%zz"),
+    *("%C3%A4", "%ff", "%c0%af", "%ed%a0%80", "+", "%20", "%25", "%2e%2e", ";", ":", "@", "=", "~", "key", "k" * 200),
+)
+HOST_PIECES = (
+    *("bucket", "b", "my.bucket", "Bucket", ".", "-", "example.com", "s3.example.com", "Example.com", "localhost"),
+    *(":", ":80", ":0", ":080", ":99999", "[::1]", "127.0.0.1", "%2e", "~", "_", "..", "xexample.com"),
+)
+# Only bytes that the head parser lets pass: see TOKEN, HOST and parse_target of http.c.
+paths = st.lists(st.sampled_from(PATH_PIECES), max_size=8).map(lambda pieces: "/" + "".join(pieces))
+hosts = st.lists(st.sampled_from(HOST_PIECES), min_size=1, max_size=4).map("".join)
+
+
+def is_possible(bucket: bytes, key: bytes) -> bool:
+    """Whether the store can hold an object of this name at all."""
+    try:
+        check_bucket_name(bucket.decode())
+        key.decode()
+    except (S3Error, UnicodeDecodeError):
+        return False
+    return True
+
+
+@given(paths, hosts, st.sampled_from([(), DOMAINS[:1], DOMAINS]))
+@settings(max_examples=round(1000 * SCALE))
+@example("/bucket/key", "photos.example.com.:80", DOMAINS)
+@example("/bucket/key", "photos.example.com.:", DOMAINS)
+@example("/bucket/key", "photos.example.com:80:80", DOMAINS)
+@example("/bucket/key", "PHOTOS.example.com", DOMAINS)
+@example("/bucket/key", "[photos.example.com]:80", DOMAINS)
+@example("/bucket/" + "%41" * 1024, "localhost", DOMAINS)
+def test_the_plane_names_the_object_that_the_s3_room_names(path: str, host: str, domains: tuple[str, ...]) -> None:
+    native = parse_target(path.encode(), host.encode(), domains)
+    if native is None:
+        return
+    try:
+        target = split_target(path.encode(), host, domains)
+    except S3Error:
+        assert not is_possible(*native), native
+    else:
+        assert native == (target.bucket.encode(), target.key.encode())
