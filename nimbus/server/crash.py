@@ -2,13 +2,12 @@
 
 A thread that died leaves its work undone for ever: with the commit thread gone every write would wait without end.
 Whatever was acknowledged is on the disk, so ending is safe and a supervisor's restart is the cure. One line on
-standard error names the part and why; a crash in native code additionally shows the stacks of all threads.
+standard error names the part and why. (A crash in native code ends the process by itself.)
 """
 
 from __future__ import annotations
 
 import asyncio
-import faulthandler
 import os
 import sys
 import threading
@@ -34,7 +33,6 @@ def fail_stop(end: End = os._exit) -> Iterator[None]:
 
     before = threading.excepthook
     threading.excepthook = on_thread
-    faulthandler.enable()
     try:
         yield
     finally:

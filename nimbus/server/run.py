@@ -8,6 +8,7 @@ finish for `limits.shutdown_s`, then close everything in order; a stop that hang
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import os
 import signal
 import threading
@@ -42,6 +43,7 @@ class ListenerFailed(NimbusError):
 
 def serve(config: Config, notices: tuple[str, ...], open_node: OpenNode = graph.node) -> None:
     """Serve until told to stop. Raises a `NimbusError` when that cannot begin, or ends by itself."""
+    faulthandler.enable()  # a crash in native code shows the stacks of all threads
     with open_doors(config) as doors, fail_stop():
         for notice in notices:
             say(notice)
