@@ -141,6 +141,13 @@ class Disk:
         except OSError as error:
             raise _refusal(error, path) from error
 
+    def failure(self, error: OSError, *, of_sync: bool) -> NimbusError:
+        """What it means that native code failed to write or to sync; remembered like a failure of our own."""
+        if not of_sync:
+            return self._write_failure(error)
+        self._health.fail(f"fdatasync: {error.strerror}.")
+        return StoreReadOnly(f"fdatasync: {error.strerror}.")
+
     def _write_failure(self, error: OSError) -> NimbusError:
         if error.errno in _FULL:
             return SpaceExhausted()

@@ -33,6 +33,7 @@ from nimbus.data.descriptors import Descriptors
 from nimbus.data.directory import Directory
 from nimbus.data.disk import Disk, Health, reserve_default_bytes
 from nimbus.data.epochs import Epochs
+from nimbus.data.foreign import ForeignBlob
 from nimbus.data.ledger import Ledger, is_frame_dead
 from nimbus.data.location import BLOB, FRAME, Location, unpack
 from nimbus.data.segments import SEGMENT_SUFFIX, Segments
@@ -91,6 +92,23 @@ class LocalDataStore:
         self.health.check_writable()
         self._segments.sync()
         self._epochs.sync()
+
+    # --- writing by native code ---
+
+    def append(self, payload: bytes) -> bytes:
+        """Take a small object whole, on any thread: its location, durable after the next `sync`.
+
+        Raises `StoreReadOnly`, and `SpaceExhausted` when what is queued has to be written first.
+        """
+        location = self._segments.append(payload)
+        if self._segments.is_full:
+            self._segments.flush()
+        return location.pack()
+
+    def begin_blob(self, size: int) -> ForeignBlob:
+        """A file for `size` bytes that native code writes. Blocking. Raises `StoreReadOnly`, `SpaceExhausted`."""
+        self.health.check_writable()
+        return ForeignBlob(self.disk, self._epochs, self._directory.root, size)
 
     # --- reading ---
 

@@ -7,19 +7,21 @@ ever named by nobody and queued by nobody.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec.structs import replace
 
 from nimbus.base.clock import Clock
 from nimbus.base.errors import ObjectMissing
 from nimbus.data.api import DataStore
 from nimbus.meta import keys
-from nimbus.meta.api import View
+from nimbus.meta.api import Mutation, View
 from nimbus.store.api import Condition, Digests, NewObject
 from nimbus.store.buckets import Buckets, open_bucket
 from nimbus.store.commits import Commits
 from nimbus.store.garbage import GarbageQueue
 from nimbus.store.ingest import Discard, Extents, Naming, StoreIngest
-from nimbus.store.records import Object, pack, unpack
+from nimbus.store.records import Bucket, Object, pack, unpack
 from nimbus.store.rows import Rows
 from nimbus.store.times import http_text, iso_text
 
@@ -46,6 +48,35 @@ def new_record(new: NewObject, digests: Digests, extents: Extents, size: int, no
         checksums=digests.checksums,
         checksum_type=(new.checksum_type or "FULL_OBJECT") if digests.checksums else "",
     )
+
+
+def put_mutation(
+    queue: GarbageQueue,
+    bucket: str,
+    key: str,
+    record: Object,
+    condition: Condition | None,
+    permit: Callable[[Bucket], None] | None = None,
+) -> Mutation[bool]:
+    """The step that makes `record` the object `key`; it tells whether something was displaced.
+
+    What cannot be stored fails within it, where its bytes are discarded. `permit` refuses a writer.
+    """
+
+    def mutation(view: View) -> bool:
+        opened = open_bucket(view, bucket, record.modified_ms)
+        if permit is not None:
+            permit(opened)
+        row = keys.object(opened.bucket_id, key.encode())
+        present = peek_object(view, row)
+        if condition is not None:
+            condition(present)
+        view.put(row, pack(record))
+        if present is not None:
+            queue.put_object(view, present)
+        return present is not None
+
+    return mutation
 
 
 class Objects:
@@ -90,18 +121,7 @@ class Objects:
         extents = await ingest.finish()
         now_ms = self._clock.now_ms()
         record = new_record(new, digests, extents, size, now_ms)
-
-        # What could not be stored fails in here, where the bytes are discarded with it.
-        def mutation(view: View) -> None:
-            row = keys.object(open_bucket(view, bucket, now_ms).bucket_id, key.encode())
-            present = peek_object(view, row)
-            if condition is not None:
-                condition(present)
-            view.put(row, pack(record))
-            if present is not None:
-                self._queue.put_object(view, present)
-
-        naming = Naming(mutation, extents, self._discard)
+        naming = Naming(put_mutation(self._queue, bucket, key, record, condition), extents, self._discard)
         await self._commits.run(naming, barrier=self._sync if extents else None, settle=naming.settle)
         return record
 

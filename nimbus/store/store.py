@@ -39,6 +39,7 @@ from nimbus.store.commits import Commits
 from nimbus.store.completion import Completions
 from nimbus.store.freeing import Freeing
 from nimbus.store.garbage import GarbageQueue
+from nimbus.store.handover import Handover
 from nimbus.store.ingest import StoreIngest
 from nimbus.store.leases import Leases
 from nimbus.store.manifest import Manifests
@@ -85,6 +86,7 @@ class Store:
         self._buckets = buckets = Buckets(rows, commits, clock, partial(end_upload, queue))
         self._objects = objects = Objects(rows, commits, data, clock, buckets, queue, discard)
         self._uploads = Uploads(rows, commits, data, clock, buckets, queue, discard)
+        self.handover = Handover(rows, committer, data, clock, queue, commits, discard)
         self._completions = Completions(rows, commits, clock, buckets, queue, part_size_bytes_min)
         self._manifests = Manifests(rows)
         self._reader = Reader(data, self._manifests, leases)

@@ -11,6 +11,7 @@ Upload ids begin with the time, so that the uploads of one key sort by their beg
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -19,13 +20,13 @@ from nimbus.base.errors import PartInvalid, UploadMissing
 from nimbus.base.limits import PART_NUMBER_MAX
 from nimbus.data.api import DataStore
 from nimbus.meta import keys
-from nimbus.meta.api import View
+from nimbus.meta.api import Mutation, View
 from nimbus.store.api import Digests, NewObject
 from nimbus.store.buckets import Buckets, open_bucket
 from nimbus.store.commits import Commits
 from nimbus.store.garbage import GarbageQueue
 from nimbus.store.ingest import Discard, Naming, StoreIngest
-from nimbus.store.records import Garbage, Upload, UploadedPart, pack, unpack
+from nimbus.store.records import Bucket, Garbage, Upload, UploadedPart, pack, unpack
 from nimbus.store.rows import Rows
 
 _TIME_SIZE_BYTES = 6
@@ -65,6 +66,34 @@ def end_upload(queue: GarbageQueue, view: View, row: bytes, value: bytes, kept_p
     pages = keys.manifest(upload_id) if upload.pages and not kept_parts else b""
     view.delete(row)
     queue.put(view, Garbage(upload_rows=keys.parts(upload_id), kept_parts=kept_parts, manifest_rows=pages))
+
+
+def part_mutation(
+    queue: GarbageQueue,
+    bucket: str,
+    key: str,
+    raw_id: bytes,
+    number: int,
+    part: UploadedPart,
+    permit: Callable[[Bucket], None] | None = None,
+) -> Mutation[bool]:
+    """The step that makes `part` the part `number`; it tells whether something was displaced."""
+    part_row = keys.part(raw_id, number)
+
+    def mutation(view: View) -> bool:
+        opened = open_bucket(view, bucket, part.modified_ms)
+        if permit is not None:
+            permit(opened)
+        row = keys.upload(opened.bucket_id, key.encode(), raw_id)
+        upload = _find_in(view, row)
+        displaced = view.get(part_row)
+        view.put(row, pack(replace(upload, revision=upload.revision + 1)))
+        view.put(part_row, pack(part))
+        if displaced is not None:
+            queue.put_part(view, unpack(UploadedPart, displaced))
+        return displaced is not None
+
+    return mutation
 
 
 class Uploads:
@@ -131,18 +160,7 @@ class Uploads:
         extents = await ingest.finish()
         now_ms = self._clock.now_ms()
         part = UploadedPart(size, digests.etag, now_ms, extents, digests.checksums)
-        part_row = keys.part(raw_id, number)
-
-        def mutation(view: View) -> None:
-            row = keys.upload(open_bucket(view, bucket, now_ms).bucket_id, key.encode(), raw_id)
-            upload = _find_in(view, row)
-            displaced = view.get(part_row)
-            view.put(row, pack(replace(upload, revision=upload.revision + 1)))
-            view.put(part_row, pack(part))
-            if displaced is not None:
-                self._queue.put_part(view, unpack(UploadedPart, displaced))
-
-        naming = Naming(mutation, extents, self._discard)
+        naming = Naming(part_mutation(self._queue, bucket, key, raw_id, number, part), extents, self._discard)
         await self._commits.run(naming, barrier=self._sync if extents else None, settle=naming.settle)
         return part
 
