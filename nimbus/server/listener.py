@@ -29,6 +29,7 @@ from granian.server.embed import Server
 
 from nimbus.base.config import Address, Limits
 from nimbus.base.errors import NimbusError
+from nimbus.base.limits import KIB
 from nimbus.server.tls import Certificate
 
 Scope = MutableMapping[str, Any]
@@ -43,6 +44,10 @@ DESCRIPTORS_PER_CONNECTION: Final = 2
 BACKLOG_MAX: Final = 20_000
 # Older versions are forbidden (RFC 8996); rustls knows none of them.
 TLS_MIN: Final = SSLProtocols.tls12
+# What a receiver that was full has to free before it says that there is room again: a segment, at its largest.
+SEGMENT_SIZE_BYTES_MAX: Final = 64 * KIB
+# A limit of no rate at all still ends a connection at some time.
+RATE_BYTES_PER_S_MIN: Final = 256
 # How long cancelled requests, and the listener after them, may take to end.
 CANCEL_S: Final = 0.5
 
@@ -119,6 +124,16 @@ def bind_unix(path: str) -> Bound:
     return Bound(socket=bound, address=Address(host=path, port=0), is_loopback=True)
 
 
+def _bound_silence(listening: socket.socket, limits: Limits) -> None:
+    """Let the kernel end connections whose peer has taken nothing for as long as the slowest allowed reader needs
+    to make room for one segment. Granian waits for such a peer for ever, with the body in memory, even when the
+    application has given the request up. Accepted sockets inherit this."""
+    if listening.family == socket.AF_UNIX:
+        return
+    silence_s = limits.body_grace_s + SEGMENT_SIZE_BYTES_MAX / max(limits.body_rate_bytes_per_s, RATE_BYTES_PER_S_MIN)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(silence_s * 1000))
+
+
 def _refusal(address: Address, option: str, error: OSError) -> AddressRefused:
     reason = REFUSALS.get(error.errno or 0, f"cannot be bound: {os.strerror(error.errno or 0).lower()}")
     return AddressRefused(f"{address.text} {reason.format(option=option)}")
@@ -149,6 +164,7 @@ class Listener:
         certificate: Certificate | None = None,
     ) -> None:
         self._bound = bound
+        _bound_silence(bound.socket, limits)
         options = _options(app, limits, connections)
         if certificate is not None:
             options |= {"ssl_cert": certificate.cert, "ssl_key": certificate.key, "ssl_protocol_min": TLS_MIN}

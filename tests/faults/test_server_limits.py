@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 import socket
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+from tests.faults.busy_writers import BUCKET, MIB, client_of
 from tests.faults.server_process import SECONDS_MAX, SERVE, Started, started
 
 COMMAND = [*SERVE, "--listen", "127.0.0.1:0", "--data", "d"]
+LISTEN, TIME_WAIT = "0A", "06"  # states in /proc/net/tcp
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -43,3 +48,46 @@ def test_a_connection_over_the_limit_waits_until_one_closes(tmp_path: Path) -> N
                 assert third.recv(65536).startswith(b"HTTP/1.1 403")
         server.signal(signal.SIGTERM)
         assert server.ended()[0] == 0
+
+
+def test_readers_that_stop_reading_are_given_up_with_all_that_they_hold(tmp_path: Path) -> None:
+    limits = {"NIMBUS_LIMITS__BODY_GRACE_S": "1", "NIMBUS_LIMITS__BODY_RATE_BYTES_PER_S": "1000000"}
+    with started(COMMAND, cwd=tmp_path, **limits) as server:
+        client = client_of(server.port)
+        client.create_bucket(Bucket=BUCKET)
+        client.put_object(Bucket=BUCKET, Key="key", Body=bytes(16 * MIB))
+        url = client.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": "key"})
+        client.close()
+        await_until(lambda: connections(server) == 0)
+        before = sockets(server)
+        request = f"GET {url.partition(str(server.port))[2]} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n"
+        readers = [connected(server) for _ in range(5)]
+        for reader in readers:
+            reader.sendall(request.encode())
+            assert reader.recv(16).startswith(b"HTTP/1.1 200")
+        assert sockets(server) == before + len(readers)
+        await_until(lambda: sockets(server) == before)
+        for reader in readers:
+            reader.close()
+        server.signal(signal.SIGTERM)
+        assert server.ended()[0] == 0
+
+
+def await_until(holds: Callable[[], bool]) -> None:
+    """Wait for what a server or the kernel does in its own time."""
+    deadline = time.monotonic() + SECONDS_MAX
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def sockets(server: Started) -> int:
+    """How many sockets the server holds."""
+    with os.scandir(f"/proc/{server.process.pid}/fd") as found:
+        return sum(os.readlink(entry.path).startswith("socket:") for entry in found)
+
+
+def connections(server: Started) -> int:
+    """How many connections to the server the kernel knows, but for those that wait to be forgotten."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[1].endswith(f":{server.port:04X}") and row[3] not in (LISTEN, TIME_WAIT) for row in rows)
