@@ -17,6 +17,7 @@ NATIVE = HERE.parent.parent / "nimbus" / "_native"
 SOURCES = {
     "fuzz_http": ["plane/http.c"],
     "fuzz_body": ["plane/chunked.c", "plane/range.c", "plane/crc.c"],
+    "fuzz_target": ["plane/target.c", "plane/conditions.c", "plane/http.c"],
     "fuzz_sigv4": ["sigv4_claim.c", "sigv4_canonical.c"],
 }
 LIBRARIES = {"fuzz_body": ["-lisal"], "fuzz_sigv4": ["-lcrypto"]}

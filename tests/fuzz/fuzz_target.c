@@ -1,0 +1,42 @@
+/* libFuzzer target: bucket and key of a request, the plain query, conditions and dates of the native plane. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plane/conditions.h"
+#include "plane/target.h"
+
+/* Cuts the input at its first line feeds: path, host, query, one condition, etag. */
+static nb_span next_line(nb_span *rest) {
+    const char *lf = rest->len ? memchr(rest->ptr, '\n', rest->len) : NULL;
+    nb_span line = {rest->ptr, lf ? (size_t)(lf - rest->ptr) : rest->len};
+    size_t step = line.len + (lf != NULL);
+    rest->ptr += step, rest->len -= step;
+    return line;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static const nb_domains DOMAINS = {2, {"example.com", "s3.example.com"}};
+    nb_span rest = {(const char *)data, size};
+    nb_span path = next_line(&rest), host = next_line(&rest), query = next_line(&rest), condition = next_line(&rest);
+    nb_target target;
+    memset(&target, 0xee, sizeof target);
+    if (nb_target_parse(path, host, &DOMAINS, &target) == NB_TARGET_OBJECT) {
+        if (target.bucket_len < 3 || target.bucket_len > NB_BUCKET_SIZE_BYTES_MAX || target.key_len == 0 ||
+            target.key_len > NB_KEY_SIZE_BYTES_MAX || target.name[target.bucket_len] != 0)
+            abort();
+        if (memchr(target.name, '/', target.bucket_len) || memchr(target.name, 0, target.bucket_len))
+            abort();
+    }
+    nb_query_is_plain(query, "GetObject");
+    static const char *const NAMES[] = {"if-match", "if-none-match", "if-modified-since", "if-unmodified-since"};
+    nb_validators validators = {rest, host, 1700000000};
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        nb_header header = {{NAMES[i], strlen(NAMES[i])}, condition};
+        nb_conditions_check(&header, 1, &validators);
+    }
+    nb_if_range_holds(condition, &validators);
+    if (nb_parse_http_date(condition) < -1)
+        abort();
+    return 0;
+}
