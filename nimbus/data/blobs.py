@@ -40,20 +40,14 @@ class BlobFile:
     def append(self, chunks: list[bytes]) -> None:
         """Hash and write. Raises `SpaceExhausted`, `StoreReadOnly`; then only `discard` may follow."""
         with self._lock:
-            epoch = self._opened()
-            size = sum(map(len, chunks))
-            for chunk in chunks:
-                self._hasher.update(chunk)
-            self._has_failed = True
-            self._disk.check_space(epoch.path, size)
-            self._disk.write(self._fd, chunks, self._length)
-            self._has_failed = False
-            self._length += size
+            self._append(self._opened(), chunks)
 
-    def finish(self) -> Location:
-        """Write table and footer and make the file durable."""
+    def finish(self, chunks: list[bytes]) -> Location:
+        """Append the last chunks, if any, write table and footer and make the file durable."""
         with self._lock:
             epoch = self._opened()
+            if chunks:
+                self._append(epoch, chunks)
             table = self._hasher.table()
             table_hash = xxh3_64(table)
             self._disk.write(self._fd, [table, encode_footer(self._length, table_hash)], self._length)
@@ -75,6 +69,16 @@ class BlobFile:
     @property
     def _name(self) -> str:
         return self._file_id.hex() + BLOB_SUFFIX
+
+    def _append(self, epoch: Epoch, chunks: list[bytes]) -> None:
+        size = sum(map(len, chunks))
+        for chunk in chunks:
+            self._hasher.update(chunk)
+        self._has_failed = True
+        self._disk.check_space(epoch.path, size)
+        self._disk.write(self._fd, chunks, self._length)
+        self._has_failed = False
+        self._length += size
 
     def _opened(self) -> Epoch:
         if self._has_failed:

@@ -13,12 +13,17 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Final
 
 from nimbus._native import blocks
 from nimbus.base.errors import EngineClosed, EngineError, NimbusError, Overloaded, SpaceExhausted, StoreReadOnly
+from nimbus.base.limits import MIB
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
+# What may be written on the strength of one look at the free space: at most so much, and so small a part of it.
+_UNASKED_SIZE_BYTES_MAX: Final = 16 * MIB
+_UNASKED_PART: Final = 64
 _FILE_MODE = 0o600
 _DIRECTORY_MODE = 0o700
 
@@ -61,12 +66,22 @@ class Disk:
     def __init__(self, health: Health, reserve_bytes: int) -> None:
         self._health = health
         self._reserve_bytes = reserve_bytes
+        self._unasked_bytes = 0
 
     def check_space(self, directory: Path, wanted_bytes: int) -> None:
-        """Refuses before the disk is really full, so that the metadata engine and deletions keep working."""
+        """Refuses before the disk is really full, so that the metadata engine and deletions keep working.
+
+        Far from full it seldom asks the system, which would give the GIL away for each small object.
+        """
+        if wanted_bytes < self._unasked_bytes:
+            self._unasked_bytes -= wanted_bytes
+            return
         about = os.statvfs(directory)
-        if about.f_bavail * about.f_frsize < wanted_bytes + self._reserve_bytes:
+        spare_bytes = about.f_bavail * about.f_frsize - self._reserve_bytes
+        if spare_bytes < wanted_bytes:
+            self._unasked_bytes = 0
             raise SpaceExhausted(f"The last {self._reserve_bytes} bytes are kept free.")
+        self._unasked_bytes = min(_UNASKED_SIZE_BYTES_MAX, spare_bytes // _UNASKED_PART)
 
     def make_directory(self, path: Path) -> None:
         """Make the directory and its parents up to one that exists; durable on return."""

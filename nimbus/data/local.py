@@ -86,7 +86,7 @@ class LocalDataStore:
     def writer(self, size_hint: int | None) -> Writer:
         self.health.check_writable()
         self.disk.check_space(self._directory.root, size_hint or 0)
-        return self._streams.begin()
+        return self._streams.begin(size_hint)
 
     def sync(self) -> None:
         self.health.check_writable()

@@ -2,7 +2,8 @@
 
 A stream is held until it is too large for a frame; then it is passed on to a blob in batches. While one batch is
 being written the next one is collected, so at most two and a chunk are in memory, and no disk is waited for on the
-event loop.
+event loop. A stream announced as no larger than `WHOLE_SIZE_BYTES_MAX` is held to its end: one turn of one thread
+then writes and syncs it all.
 
 Must always hold: a stream that was not finished leaves nothing behind, also when its task was cancelled or the
 engine closed under it.
@@ -13,15 +14,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 from nimbus.base.errors import NimbusError
-from nimbus.base.limits import SEGMENT_OBJECT_SIZE_BYTES_MAX
+from nimbus.base.limits import MIB, SEGMENT_OBJECT_SIZE_BYTES_MAX
 from nimbus.data.blobs import BlobFile
 from nimbus.data.disk import Disk, Health
 from nimbus.data.epochs import Epochs
 from nimbus.data.location import Location
 from nimbus.data.segments import Segments
+
+WHOLE_SIZE_BYTES_MAX: Final = MIB
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -64,8 +67,10 @@ class Streams:
         self._epochs = epochs
         self._blobs: set[BlobFile] = set()
 
-    def begin(self) -> Stream:
-        return Stream(self)
+    def begin(self, size_hint: int | None) -> Stream:
+        """A stream of about so many bytes; None when nobody knows."""
+        is_whole = size_hint is not None and size_hint <= WHOLE_SIZE_BYTES_MAX
+        return Stream(self, WHOLE_SIZE_BYTES_MAX if is_whole else SEGMENT_OBJECT_SIZE_BYTES_MAX)
 
     def begin_blob(self) -> BlobFile:
         """A file for a stream that has proved large."""
@@ -95,8 +100,9 @@ class Streams:
 class Stream:
     """A `Writer` of the local engine."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: Streams, held_bytes_max: int) -> None:
         self._streams = streams
+        self._held_bytes_max = held_bytes_max
         self._chunks: list[bytes] = []
         self._held_bytes = 0
         self._blob: BlobFile | None = None
@@ -107,11 +113,13 @@ class Stream:
         self._streams.health.check_writable()
         self._chunks.append(chunk)
         self._held_bytes += len(chunk)
-        if self._held_bytes > SEGMENT_OBJECT_SIZE_BYTES_MAX:
+        if self._held_bytes > self._held_bytes_max:
             await self._pass_on()
 
     async def finish(self) -> bytes:
         self._streams.health.check_writable()
+        if self._blob is None and self._held_bytes > SEGMENT_OBJECT_SIZE_BYTES_MAX:
+            self._blob = self._streams.begin_blob()
         location = await (self._finish_frame() if self._blob is None else self._finish_blob(self._blob))
         self._blob = self._frame = None
         return location.pack()
@@ -148,10 +156,9 @@ class Stream:
         return self._frame
 
     async def _finish_blob(self, blob: BlobFile) -> Location:
-        if self._chunks:
-            await self._pass_on()
         await self._settle()
-        location = await self._streams.threads.run(blob.finish)
+        chunks, self._chunks, self._held_bytes = self._chunks, [], 0
+        location = await self._streams.threads.run(blob.finish, chunks)
         self._streams.end_blob(blob)
         return location
 

@@ -6,7 +6,8 @@ called before the request was authorised, because the first `receive` invites th
 
 A body of up to `INLINE_SIZE_BYTES_MAX` is worked on the event loop. A larger one is gathered into batches whose
 framing and digests are worked on a thread while the next batch is received and the previous one is written, so
-that at most three batches of a body are in memory and the loop is never held for long.
+that at most three batches of a body are in memory and the loop is never held for long. Up to
+`WHOLE_SIZE_BYTES_MAX` it is one batch: that is no more memory, and each hop to a thread costs.
 
 Must always hold: `Received` is returned only for a body that is whole and has every length, hash and checksum
 that was declared for it; a peer that stalls or trickles is cut off.
@@ -28,7 +29,8 @@ from nimbus.s3.checksums import Algorithm, DigestSet, decode
 from nimbus.s3.errors import S3Error
 
 INLINE_SIZE_BYTES_MAX: Final = 128 * KIB  # up to about 0.3 ms of digests, less than a hop to a thread and back is worth
-BATCH_SIZE_BYTES: Final = 256 * KIB  # gathered before a worker is asked
+WHOLE_SIZE_BYTES_MAX: Final = 1024 * KIB
+BATCH_SIZE_BYTES: Final = 256 * KIB  # of a larger body, gathered before a worker is asked
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Sink = Callable[[bytes], Awaitable[None]]
@@ -93,7 +95,7 @@ class RequestBody:
         self._wire = 0
         self._payload = 0
         self._waited_s = 0.0
-        self._digests = DigestSet(())
+        self._digests = DigestSet((), with_md5=False)
 
     @property
     def received_bytes(self) -> int:
@@ -156,9 +158,11 @@ class RequestBody:
             raise _incomplete()
         data: bytes = message.get("body", b"")
         self._wire += len(data)
-        if not message.get("more_body", False):
+        size = self.declared.wire_size
+        # The last byte announced is the end; the empty message behind it would cost another turn of the loop.
+        if self._wire == size or not message.get("more_body", False):
             self.ended = True
-            if self.declared.wire_size not in (None, self._wire):
+            if size not in (None, self._wire):
                 raise _incomplete()
         return data
 
@@ -173,7 +177,10 @@ class RequestBody:
         """About one batch from the wire, empty at the end."""
         batch: list[bytes] = []
         size = 0
-        while not self.ended and size < BATCH_SIZE_BYTES:
+        wire_size = self.declared.wire_size
+        is_whole = wire_size is not None and wire_size <= WHOLE_SIZE_BYTES_MAX
+        size_max = WHOLE_SIZE_BYTES_MAX if is_whole else BATCH_SIZE_BYTES
+        while not self.ended and size < size_max:
             data = await self._next()
             batch.append(data)
             size += len(data)

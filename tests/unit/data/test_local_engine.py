@@ -8,6 +8,7 @@ import os
 import random
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -181,6 +182,53 @@ async def test_the_last_bytes_of_the_disk_are_kept_free(tmp_path: Path) -> None:
     store = LocalDataStore(tmp_path / "data", LocalOptions(reserve_bytes=free * 2))
     with pytest.raises(SpaceExhausted):
         store.writer(None)
+    store.close()
+
+
+def test_far_from_full_the_free_space_is_looked_at_once_in_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    free_blocks = 1 << 20
+
+    def statvfs(directory: Path) -> SimpleNamespace:
+        nonlocal looks
+        looks += 1
+        return SimpleNamespace(f_bavail=free_blocks, f_frsize=4096)
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    disk = Disk(Health(), MIB)
+    for _ in range(1000):
+        disk.check_space(tmp_path, 4096)
+    assert looks == 1
+    free_blocks = 257
+    with pytest.raises(SpaceExhausted):
+        disk.check_space(tmp_path, 1 << 30)
+    for _ in range(3):
+        disk.check_space(tmp_path, 4096)
+    assert looks == 5, "near the end every write asks"
+
+
+async def test_a_stream_announced_as_short_is_written_in_one_go(tmp_path: Path) -> None:
+    store, _ = open_faulty(tmp_path)
+    writer = store.writer(MIB)
+    for start in range(0, MIB, MIB // 4):
+        await writer.write(payload_of(MIB)[start : start + MIB // 4])
+    assert files_of(store) == []
+    location = await writer.finish()
+    assert len(files_of(store)) == 1
+    assert await load_bytes(store, location, 0, MIB) == payload_of(MIB)
+    store.close()
+
+
+async def test_a_stream_longer_than_announced_is_held_no_longer(tmp_path: Path) -> None:
+    store, _ = open_faulty(tmp_path)
+    writer = store.writer(1)
+    for _ in range(3):
+        await writer.write(payload_of(MIB))
+    assert len(files_of(store)) == 1
+    location = await writer.finish()
+    assert await load_bytes(store, location, MIB, 3 * MIB) == payload_of(MIB) * 2
     store.close()
 
 

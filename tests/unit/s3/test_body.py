@@ -107,6 +107,14 @@ async def test_whole_body_arrives_with_its_digests(size: int, hashing: ThreadPoo
 
 
 @pytest.mark.parametrize("size", [1000, LARGE])
+async def test_body_ends_with_its_last_declared_byte(size: int, hashing: ThreadPoolExecutor) -> None:
+    data = pattern(size)
+    body = make([data], sized(data), hashing=hashing, cut=True)  # what comes behind is not the body's
+    assert (await take(body))[0] == data
+    assert body.ended
+
+
+@pytest.mark.parametrize("size", [1000, LARGE])
 async def test_body_cut_short_is_incomplete(size: int, hashing: ThreadPoolExecutor) -> None:
     data = pattern(size)
     body = make(pieces_of(data[:-1], 50_000), sized(data), hashing=hashing, cut=True)
