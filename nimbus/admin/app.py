@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from nimbus.admin.readiness import NotReady, Readiness
+from nimbus.admin.readiness import Readiness
 from nimbus.metrics.api import Source
 from nimbus.metrics.exposition import CONTENT_TYPE, scrape
 
@@ -80,8 +80,5 @@ class AdminAsgi:
         return Page(200, b"live\n")
 
     async def _ready(self) -> Page:
-        try:
-            await self._readiness.check()
-        except NotReady as reason:
-            return Page(503, f"{reason}\n".encode())
-        return Page(200, b"ready\n")
+        obstacle = await self._readiness.obstacle()
+        return Page(200, b"ready\n") if obstacle is None else Page(503, f"{obstacle}\n".encode())

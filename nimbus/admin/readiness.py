@@ -18,12 +18,6 @@ from nimbus.meta.api import Committer, View
 ANSWER_S_MAX: Final = 2.0  # a commit waits for the group before it: a sync of a busy disk, not more
 
 
-class NotReady(NimbusError):
-    """The server is not ready."""
-
-    retry_may_help = True
-
-
 class Readiness:
     """Asks the parts of one server."""
 
@@ -36,18 +30,19 @@ class Readiness:
         """Say from now on that the server is about to stop, so that nobody sends it work."""
         self._is_stopping = True
 
-    async def check(self) -> None:
-        """Raises `NotReady` with the reason."""
+    async def obstacle(self) -> str | None:
+        """Why it is not ready, in a sentence for the operator; None when it is."""
         if self._is_stopping:
-            raise NotReady("It is stopping.")
+            return "The server is stopping."
         try:
             async with asyncio.timeout(ANSWER_S_MAX):
                 await self._committer.commit(_read_a_row)
                 await self._data.writer(0).abort()
-        except TimeoutError as error:
-            raise NotReady(f"A write takes longer than {ANSWER_S_MAX:g} s.") from error
+        except TimeoutError:
+            return f"A write takes longer than {ANSWER_S_MAX:g} s."
         except NimbusError as error:
-            raise NotReady(str(error)) from error
+            return str(error)
+        return None
 
 
 def _read_a_row(view: View) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nimbus.admin.app import AdminAsgi
-from nimbus.admin.readiness import NotReady, Readiness
+from nimbus.admin.readiness import Readiness
 from nimbus.base.errors import SpaceExhausted, StoreReadOnly
 from nimbus.data.api import Writer
 from nimbus.data.memory import MemoryDataStore
@@ -107,7 +107,7 @@ async def test_a_full_disk_is_not_ready(parts: Parts) -> None:
     status, _, text = await ask(parts.app(FullStore()), "/health/ready")
     assert (status, text) == (
         503,
-        "The server is not ready. There is no space left for the data. 0 bytes are left.\n",
+        "There is no space left for the data. 0 bytes are left.\n",
     )
 
 
@@ -126,10 +126,9 @@ async def test_a_commit_that_does_not_come_back_is_not_ready(parts: Parts, monke
 
 async def test_a_server_that_is_told_to_stop_is_not_ready(parts: Parts) -> None:
     readiness = Readiness(parts.committer, parts.data)
-    await readiness.check()
+    assert await readiness.obstacle() is None
     readiness.stop()
-    with pytest.raises(NotReady, match="stopping"):
-        await readiness.check()
+    assert await readiness.obstacle() == "The server is stopping."
 
 
 @pytest.mark.parametrize("target", ["/", "/metrics/", "/Metrics", "/health", "/health/live/../ready", "//metrics"])
