@@ -183,7 +183,10 @@ def test_tls_may_stand_alone_and_takes_a_key_in_pkcs1(authority: Authority, tmp_
         assert client_of(started.https, str(authority.ca)).list_buckets()["Buckets"] == []
 
 
-def test_a_request_that_runs_over_tls_finishes_before_a_stop(authority: Authority, tmp_path: Path) -> None:
+def test_a_request_that_runs_over_tls_finishes_before_a_stop(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIMBUS_LIMITS__SHUTDOWN_S", "60")
     with doors(tmp_path, "--listen", "127.0.0.1:0", *authority.options) as started:
         https = started.https
         client = client_of(https, str(authority.ca))
