@@ -87,6 +87,7 @@ cdef extern from "plane/digest.h" nogil:
     size_t nb_digests_final(nb_digests *set, nb_digest_kind kind, uint8_t *out)
     const char *nb_digest_name(nb_digest_kind kind)
     int nb_digest_kind_of(nb_span name)
+    size_t nb_digest_size(nb_digest_kind kind)
 
 cdef extern from "plane/target.h" nogil:
     enum:
@@ -187,11 +188,82 @@ cdef extern from "plane/settings.h" nogil:
         uint64_t body_rate_bytes_per_s
         int64_t body_grace_ms
         bint serves_objects
+        bint takes_uploads
         unsigned int disk_threads
         size_t cache_size_bytes
         size_t cache_files_max
         nb_domains domains
         char *common_headers
+
+cdef extern from "plane/aws_chunked.h" nogil:
+    ctypedef enum nb_aws_form:
+        NB_AWS_SIGNED
+    ctypedef enum nb_aws_fault:
+        NB_AWS_FINE
+    ctypedef enum nb_aws_verdict:
+        NB_AWS_MORE
+        NB_AWS_DATA
+        NB_AWS_DONE
+        NB_AWS_BAD
+    ctypedef struct nb_aws_chunked:
+        nb_aws_fault fault
+        size_t string_size
+        size_t provided_size
+        size_t trailers_size
+        char *string_to_sign
+        char *provided
+        char *trailers
+    ctypedef struct nb_aws_seed:
+        const uint8_t *key
+        nb_span timestamp
+        nb_span scope
+        nb_span signature
+    bint nb_aws_chunked_init(nb_aws_chunked *decoder, nb_aws_form form, uint64_t decoded_length,
+                             const nb_aws_seed *seed, const nb_span *declared, size_t declared_count)
+    void nb_aws_chunked_free(nb_aws_chunked *decoder)
+    nb_aws_verdict nb_aws_chunked_next(nb_aws_chunked *decoder, nb_span *input, nb_span *payload)
+
+cdef extern from "plane/upload.h" nogil:
+    ctypedef enum nb_want:
+        NB_WANT_ADMISSION
+        NB_WANT_COMMIT
+        NB_WANT_REFUSAL
+        NB_WANT_DISCARD
+    ctypedef enum nb_fault:
+        NB_FAULT_NONE
+    ctypedef struct nb_upload:
+        nb_want want
+        nb_fault fault
+        int error_number
+        bint is_part
+        bint is_trailer
+        unsigned int part_number
+        char *upload_id
+        char *request_id
+        const nb_key *user
+        nb_target target
+        nb_span path
+        size_t kept_count
+        nb_header *kept
+        uint64_t size
+        int given
+        int algorithm
+        nb_aws_chunked *framing
+        char *block
+        size_t filled
+        int fd
+        uint64_t table_hash
+        uint8_t (*results)[64]
+    ctypedef struct nb_intake:
+        nb_queue questions
+    bint nb_upload_is_small(const nb_upload *upload)
+    void nb_upload_admit(nb_upload *upload, int fd, int algorithm)
+    void nb_upload_decline(nb_upload *upload)
+    void nb_upload_succeed(nb_upload *upload)
+    void nb_upload_refuse(nb_upload *upload, int status, nb_span answer)
+    void nb_upload_free(nb_upload *upload)
+    void nb_intake_learn(nb_intake *intake, nb_span bucket, nb_span owner)
+    bint nb_decode_base64(nb_span text, size_t size, uint8_t *out)
 
 cdef extern from "plane/plane.h" nogil:
     enum:
@@ -200,12 +272,16 @@ cdef extern from "plane/plane.h" nogil:
     ctypedef struct nb_plane:
         nb_cache cache
         nb_queue lookups
+        nb_intake *intake
     nb_plane *nb_plane_new(const nb_settings *settings, const char **error)
     bint nb_plane_start(nb_plane *plane, const char **error)
     void nb_plane_drain(nb_plane *plane)
     void nb_plane_stop(nb_plane *plane)
     void nb_plane_free(nb_plane *plane)
     void nb_plane_set_ring(nb_plane *plane, nb_keyring *ring)
+
+cdef extern from "plane/upload.h" nogil:
+    nb_item *nb_upload_take(nb_plane *plane, size_t count_max, int64_t timeout_ms)
 
 cdef extern from "plane/lookup.h" nogil:
     ctypedef struct nb_lookup:

@@ -287,6 +287,7 @@ cdef class Plane:
         native.body_rate_bytes_per_s = settings.body_rate_bytes_per_s
         native.body_grace_ms = settings.body_grace_ms
         native.serves_objects = settings.serves_objects
+        native.takes_uploads = settings.takes_uploads
         native.disk_threads = settings.disk_threads
         native.cache_size_bytes = settings.cache_size_bytes
         native.cache_files_max = settings.cache_files_max
@@ -459,3 +460,6 @@ cdef bint open_extents(nb_plane *plane, list extents, nb_fill *fill):
         fill.extents[fill.extents_count].hash = hash
         fill.extents_count += 1
     return True
+
+
+include "plane_uploads.pxi"

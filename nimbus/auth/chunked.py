@@ -38,6 +38,9 @@ _SIGNED_HEADER: Final = re.compile(rb"([0-9a-fA-F]{1,15});chunk-signature=([^\r\
 _UNSIGNED_HEADER: Final = re.compile(rb"([0-9a-fA-F]{1,15})\r\n")
 _TRAILER: Final = re.compile(rb"([A-Za-z0-9-]{1,64}):[ \t]*([!-~](?:[ -~]*[!-~])?)[ \t]*")
 
+_TOO_SMALL: Final = "Only the last chunk is allowed to have a size less than 8192 bytes"
+_TOO_LARGE: Final = f"A signed chunk has at most {CHUNK_SIZE_BYTES_MAX} bytes"
+
 _Step = Callable[[bytes, int, list[bytes]], int]
 
 
@@ -49,6 +52,21 @@ def chunk_decoder(verified: Verified) -> ChunkDecoder:
         assert verified.seed is not None, "signed chunks without a seed"
         chain = Chain(verified.seed, verified.user.access_key if verified.user is not None else "")
     return AwsChunkedDecoder(chain, verified.body, verified.decoded_length, verified.trailers)
+
+
+def chunk_failure(fault: str, access_key: str, string_to_sign: bytes, signature: bytes) -> AuthFailure:
+    """The error for a fault that the native decoder found; see `AWS_FAULTS` of nimbus/_native/plane.pyi."""
+    match fault:
+        case "chunk-too-small":
+            return _bad_chunk_size(_TOO_SMALL)
+        case "chunk-too-large":
+            return _bad_chunk_size(_TOO_LARGE)
+        case "trailer-malformed":
+            return _malformed_trailer()
+        case "mismatch":
+            return mismatch(access_key, string_to_sign, signature.decode("latin-1"))
+        case _:
+            return _incomplete()
 
 
 class Chain:
@@ -198,9 +216,9 @@ class AwsChunkedDecoder:
 
     def _check_size(self, size: int) -> None:
         if size and self._previous_size < CHUNK_SIZE_BYTES_MIN:
-            raise _bad_chunk_size("Only the last chunk is allowed to have a size less than 8192 bytes")
+            raise _bad_chunk_size(_TOO_SMALL)
         if self._chain is not None and size > CHUNK_SIZE_BYTES_MAX:
-            raise _bad_chunk_size(f"A signed chunk has at most {CHUNK_SIZE_BYTES_MAX} bytes")
+            raise _bad_chunk_size(_TOO_LARGE)
         if size > self._unseen:
             raise _incomplete()
 

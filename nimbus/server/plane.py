@@ -34,6 +34,7 @@ from nimbus.meta.api import Capabilities, OwnedMap
 from nimbus.s3 import codec, model
 from nimbus.s3.operations.attributes import checksum_fields, record_fields
 from nimbus.server.listener import Application, Bound, Listener, Message, Scope, bind_unix
+from nimbus.server.plane_uploads import PlaneUploads
 from nimbus.store.records import Bucket, Object, unpack
 
 # Native readers hold no lease: a deleted frame stays readable for as long as one may still be in a socket's queue.
@@ -63,6 +64,7 @@ class PlaneSettings(msgspec.Struct, frozen=True):
     body_rate_bytes_per_s: int
     body_grace_ms: int
     serves_objects: bool
+    takes_uploads: bool
     domains: tuple[str, ...]
     common_headers: bytes
     disk_threads: int = DISK_THREADS
@@ -296,6 +298,7 @@ class PlaneListener:
         map: CoherentMap | None,
         files: LocalFiles | None,
         checks: Checks,
+        uploads: Callable[[Plane], PlaneUploads] | None = None,
     ) -> None:
         self._bound = bound
         self._folder = tempfile.TemporaryDirectory(prefix="nimbus-")  # 0700: nobody else reaches the socket
@@ -303,12 +306,15 @@ class PlaneListener:
         token = secrets.token_hex(32)
         self._behind = Listener(bind_unix(path), TrustedFront(app, token), config.limits, connections)
         serves_objects = map is not None and files is not None
-        self._plane = Plane(_settings(config, connections, bound.socket.fileno(), path, token, serves_objects))
+        self._plane = Plane(
+            _settings(config, connections, bound.socket.fileno(), path, token, serves_objects, uploads is not None)
+        )
         self._plane.set_keys(users, config.region)
         self._lookups = None
         if map is not None and files is not None:
             map.tell(self._plane)
             self._lookups = Lookups(self._plane, map, files, checks)
+        self._uploads = uploads(self._plane) if uploads is not None else None
 
     @property
     def plane(self) -> Plane:
@@ -321,6 +327,8 @@ class PlaneListener:
         self._bound.socket.setblocking(False)
         if self._lookups is not None:
             self._lookups.start()
+        if self._uploads is not None:
+            self._uploads.start()
         self._plane.start()
 
     async def ended(self) -> None:
@@ -338,6 +346,8 @@ class PlaneListener:
         await loop.run_in_executor(None, self._plane.stop)
         if self._lookups is not None:
             await loop.run_in_executor(None, self._lookups.join)
+        if self._uploads is not None:
+            await loop.run_in_executor(None, self._uploads.join)
         await self._behind.drain(max(deadline - loop.time(), 0.1))
         self._folder.cleanup()
         assert isinstance(running, int)
@@ -345,7 +355,7 @@ class PlaneListener:
 
 
 def _settings(
-    config: Config, connections: int, listener: int, path: str, token: str, serves_objects: bool
+    config: Config, connections: int, listener: int, path: str, token: str, serves_objects: bool, takes_uploads: bool
 ) -> PlaneSettings:
     limits = config.limits
     return PlaneSettings(
@@ -359,6 +369,7 @@ def _settings(
         body_rate_bytes_per_s=limits.body_rate_bytes_per_s,
         body_grace_ms=round(limits.body_grace_s * 1000),
         serves_objects=serves_objects,
+        takes_uploads=takes_uploads,
         domains=config.domains,
         common_headers=b"x-amz-id-2: %b\r\nserver: NimbusStore\r\n" % secrets.token_hex(16).encode(),
     )

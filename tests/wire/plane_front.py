@@ -37,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True):
     body_rate_bytes_per_s: int = 1024
     body_grace_ms: int = 20_000
     serves_objects: bool = False
+    takes_uploads: bool = False
     disk_threads: int = 1
     cache_size_bytes: int = 64 << 20
     cache_files_max: int = 100

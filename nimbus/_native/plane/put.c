@@ -345,8 +345,8 @@ static size_t encode_base64(const uint8_t *bytes, size_t size, char *out) {
     return len;
 }
 
-static bool put_success(nb_buffer *out, const nb_upload *upload) {
-    char etag[2 * NB_MD5_SIZE_BYTES + 1], line[320], digits[2 * NB_DIGEST_SIZE_BYTES_MAX];
+static bool put_success(nb_conn *conn, const nb_upload *upload) {
+    char etag[2 * NB_MD5_SIZE_BYTES + 1], line[384], digits[2 * NB_DIGEST_SIZE_BYTES_MAX];
     for (size_t i = 0; i < NB_MD5_SIZE_BYTES; i++) {
         etag[2 * i] = "0123456789abcdef"[upload->results[NB_MD5][i] >> 4];
         etag[2 * i + 1] = "0123456789abcdef"[upload->results[NB_MD5][i] & 15];
@@ -356,21 +356,23 @@ static bool put_success(nb_buffer *out, const nb_upload *upload) {
     int size = (int)encode_base64(upload->results[shown], nb_digest_size(shown), digits);
     char header[NB_CHECKSUM_HEADER_SIZE_BYTES_MAX];
     nb_checksum_header(shown, header);
-    snprintf(line, sizeof line, "etag: \"%s\"\r\n%s: %.*s\r\n%scontent-length: 0\r\n", etag, header, size, digits,
+    snprintf(line, sizeof line, "x-amz-request-id: %s\r\netag: \"%s\"\r\n%s: %.*s\r\n%scontent-length: 0\r\n",
+             upload->request_id, etag, header, size, digits,
              upload->is_part ? "" : "x-amz-checksum-type: FULL_OBJECT\r\n");
-    return nb_buffer_put_text(out, line);
+    return nb_buffer_put_text(conn->out, conn->worker->plane->settings.common_headers) &&
+           nb_buffer_put_text(conn->out, line);
 }
 
 static bool put_answer(nb_conn *conn, const nb_upload *upload) {
     nb_buffer *out = conn->out;
     char head[160];
-    snprintf(head, sizeof head, "HTTP/1.1 %d %s\r\nx-amz-request-id: %s\r\ndate: %s\r\n", upload->status,
-             nb_status_reason(upload->status), upload->request_id, nb_worker_date(conn->worker));
-    bool fits = nb_buffer_put_text(out, head) && nb_buffer_put_text(out, conn->worker->plane->settings.common_headers) &&
-                (conn->keep_alive || nb_buffer_put_text(out, "connection: close\r\n"));
+    snprintf(head, sizeof head, "HTTP/1.1 %d %s\r\ndate: %s\r\n%s", upload->status, nb_status_reason(upload->status),
+             nb_worker_date(conn->worker), conn->keep_alive ? "" : "connection: close\r\n");
+    if (!nb_buffer_put_text(out, head))
+        return false;
     if (upload->status == 200)
-        return fits && put_success(out, upload) && nb_buffer_put(out, "\r\n", 2);
-    return fits && upload->answer && nb_buffer_put(out, upload->answer, upload->answer_size);
+        return put_success(conn, upload) && nb_buffer_put(out, "\r\n", 2);
+    return upload->answer && nb_buffer_put(out, upload->answer, upload->answer_size);
 }
 
 static void answered(nb_conn *conn, nb_upload *upload) {

@@ -142,6 +142,8 @@ void nb_upload_judge(nb_upload *upload) {
 
 /* --- to Python and back -------------------------------------------------------------------------------- */
 
+static const char BUSY[] = "content-length: 0\r\nretry-after: 1\r\n\r\n";
+
 void nb_upload_ask(nb_upload *upload, nb_want want) {
     upload->want = want;
     if (nb_queue_put(&upload->plane->intake->questions, &upload->item))
@@ -151,7 +153,7 @@ void nb_upload_ask(nb_upload *upload, nb_want want) {
     else if (want == NB_WANT_ADMISSION)
         nb_upload_decline(upload);
     else
-        nb_upload_refuse(upload, 503, (nb_span){"retry-after: 1\r\ncontent-length: 0\r\n\r\n", 38});
+        nb_upload_refuse(upload, 503, (nb_span){BUSY, sizeof BUSY - 1});
 }
 
 /* Small ones come with all digests but MD5, which is computed here for all of them side by side. */

@@ -1,0 +1,233 @@
+"""Uploads that the native plane has taken in: admitted, named and refused here, by one thread, in groups.
+
+The plane asks before a body whenever more than the signature decides (who owns the bucket, a multipart upload, a
+condition, a file to write to); what it may not take is declined, and the embedded server says why. Once the bytes are
+in, whole and verified, they become a record by the store's own steps, and the answer goes out from the commit thread.
+What is wrong with a body is refused in the very words of the S3 room.
+
+Must always hold: every upload is answered once; a blob that no record will name is removed; nothing here waits for a
+commit.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Final, Protocol
+
+from nimbus._native.plane import UPLOAD_WANTS, Plane, Upload, take_uploads
+from nimbus.auth.api import Head
+from nimbus.auth.chunked import chunk_failure
+from nimbus.base.errors import NimbusError
+from nimbus.data.foreign import ForeignBlob
+from nimbus.s3 import codec, model
+from nimbus.s3.app import App, Exchange
+from nimbus.s3.checksums import ALGORITHMS, DEFAULT_ALGORITHM, FULL_OBJECT
+from nimbus.s3.conditions import write_condition
+from nimbus.s3.errors import S3Error
+from nimbus.s3.operations.attributes import DEFAULT_CONTENT_TYPE, new_object
+from nimbus.s3.router import Query
+from nimbus.store.api import Condition, Digests, NewObject
+from nimbus.store.handover import Handover
+from nimbus.store.ingest import Extents
+from nimbus.store.records import Bucket, Extent
+
+GROUP_MAX: Final = 256
+WAIT_MS: Final = 60_000
+_PUT: Final = next(wire for wire in model.WIRES if wire.name == "PutObject")
+_NO_QUERY: Final = Query({})
+_HEADERS_OF_THE_PLANE: Final = frozenset({b"date", b"connection"})
+_ADMISSION, _COMMIT, _REFUSAL, _DISCARD = map(UPLOAD_WANTS.index, ("admission", "commit", "refusal", "discard"))
+
+
+class NativeWrites(Protocol):
+    """What is needed of a data engine whose bytes native code brings."""
+
+    def append(self, payload: bytes) -> bytes: ...
+
+    def begin_blob(self, size: int) -> ForeignBlob: ...
+
+
+class PlaneUploads:
+    """The thread behind the plane's uploads."""
+
+    def __init__(self, plane: Plane, handover: Handover, data: NativeWrites, app: App) -> None:
+        self._plane = plane
+        self._handover = handover
+        self._data = data
+        self._app = app
+        self._blobs: dict[int, ForeignBlob] = {}  # by descriptor, until they are named or removed
+        self._removing = ThreadPoolExecutor(1, "plane removals")
+        self._thread = threading.Thread(target=self._run, name="plane uploads", daemon=True)
+        self._steps: dict[int, Callable[[Upload], None]] = {
+            _ADMISSION: self._admit,
+            _COMMIT: self._commit,
+            _REFUSAL: self._refuse_body,
+            _DISCARD: self._discard,
+        }
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait until every answer is given and nothing unnamed is left. REQUIRES: the plane has stopped."""
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._handover.join()
+        for blob in self._blobs.values():
+            self._removing.submit(blob.discard)
+        self._blobs.clear()
+        self._removing.shutdown(wait=True)
+
+    def _run(self) -> None:
+        steps = self._steps
+        while (uploads := take_uploads(self._plane, GROUP_MAX, WAIT_MS)) is not None:
+            for upload in uploads:
+                steps[upload.want](upload)
+
+    # --- before the body ------------------------------------------------------------------------------
+
+    def _admit(self, upload: Upload) -> None:
+        try:
+            algorithm = self._check(upload)
+            fd = -1 if upload.is_small else self._begin_blob(upload.size)
+        except (NimbusError, S3Error, UnicodeError):
+            upload.decline()  # the embedded server comes to the same end, and says so
+        else:
+            upload.admit(fd, algorithm)
+
+    def _check(self, upload: Upload) -> str | None:
+        """Whatever refuses an upload without its bytes; the algorithm that a part is kept with."""
+        bucket = self._handover.find_bucket(upload.bucket)
+        _owner_only(upload.user_id)(bucket)
+        if upload.part_number:
+            algorithm = self._handover.find_upload(bucket, upload.key, upload.upload_id).checksum_algorithm
+            if algorithm and upload.given not in (None, algorithm):
+                raise S3Error("InvalidRequest")
+            return algorithm or DEFAULT_ALGORITHM
+        condition = self._described(upload)[1]
+        if condition is not None:
+            condition(self._handover.peek_object(bucket, upload.key))
+        else:
+            upload.key.encode()  # what is no text has no name
+        return None
+
+    def _begin_blob(self, size: int) -> int:
+        blob = self._data.begin_blob(size)
+        self._blobs[blob.fd] = blob
+        return blob.fd
+
+    # --- after it -------------------------------------------------------------------------------------
+
+    def _commit(self, upload: Upload) -> None:
+        def done(error: BaseException | None) -> None:
+            if error is None:
+                upload.succeed()
+            else:
+                self._refuse(upload, error)
+
+        try:
+            new, condition = (None, None) if upload.part_number else self._described(upload)
+            extents = self._extents(upload)
+        except Exception as error:
+            self._remove_blob(upload)
+            self._refuse(upload, error)
+            return
+        digests = Digests(upload.etag, upload.checksums)
+        permit = _owner_only(upload.user_id)
+        store, bucket, key, size = self._handover, upload.bucket, upload.key, upload.size
+        if new is not None:
+            store.put_object(bucket, key, new, digests, extents, size, condition, permit, done)
+        else:
+            number = upload.part_number
+            store.put_part(bucket, key, upload.upload_id, number, digests, extents, size, permit, done)
+
+    def _described(self, upload: Upload) -> tuple[NewObject, Condition | None]:
+        """What the head says of the object, and on what condition."""
+        headers = upload.headers
+        if not headers:
+            return _plain_object(upload.user_id, b""), None
+        if len(headers) == 1 and headers[0][0] == b"content-type":
+            return _plain_object(upload.user_id, headers[0][1]), None
+        request = codec.decode(_PUT, upload.bucket, upload.key, _NO_QUERY, headers, None)
+        condition = write_condition(request.if_match, request.if_none_match)
+        return new_object(request, upload.user_id, checksum_type=FULL_OBJECT), condition
+
+    def _extents(self, upload: Upload) -> Extents:
+        size = upload.size
+        if not size:
+            return ()
+        if upload.is_small:
+            return (Extent(self._data.append(upload.payload), size),)
+        blob = self._blobs.pop(upload.fd)
+        return (Extent(blob.finish(size, upload.table_hash), size),)
+
+    # --- refusals -------------------------------------------------------------------------------------
+
+    def _refuse_body(self, upload: Upload) -> None:
+        error = self._fault(upload)
+        self._remove_blob(upload)
+        self._refuse(upload, error)
+
+    def _fault(self, upload: Upload) -> Exception:
+        fault = upload.fault
+        if fault == "framing":
+            wrong = upload.framing_fault
+            return chunk_failure(wrong.fault, upload.access_key, wrong.string_to_sign, wrong.provided)
+        if fault == "disk":
+            number = upload.error_number
+            return self._blobs[upload.fd].failure(abs(number), of_sync=number < 0)
+        name = upload.given or ""
+        code, message = _FAULTS[fault]
+        return S3Error(code, message.format(name=name, header=ALGORITHMS[name].header if name else ""))
+
+    def _refuse(self, upload: Upload, error: BaseException) -> None:
+        head = Head("PUT", upload.path, b"", [])
+        reason = error if isinstance(error, Exception) else RuntimeError(repr(error))
+        answer = self._app.refuse(Exchange(head, {}, _no_body, upload.request_id), reason)
+        assert isinstance(answer.body, bytes), "refusals are documents"
+        lines = [b"%b: %b\r\n" % header for header in answer.headers if header[0] not in _HEADERS_OF_THE_PLANE]
+        upload.refuse(answer.status, b"".join(lines) + b"\r\n" + answer.body)
+
+    def _discard(self, upload: Upload) -> None:
+        self._remove_blob(upload)
+        upload.forget()
+
+    def _remove_blob(self, upload: Upload) -> None:
+        blob = self._blobs.pop(upload.fd, None)
+        if blob is not None:
+            self._removing.submit(blob.discard)
+
+
+# What a body can be besides badly framed; the words of nimbus/s3/body.py.
+_FAULTS: Final = {
+    "cut": ("IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header."),
+    "sha256": ("XAmzContentSHA256Mismatch", ""),
+    "md5": ("BadDigest", "The Content-MD5 you specified did not match what we received."),
+    "trailer": ("InvalidRequest", "Value for {header} trailing header is invalid."),
+    "checksum": ("BadDigest", "The {name} you specified did not match the calculated checksum."),
+    "too-slow": ("RequestTimeout", ""),
+    "internal": ("InternalError", ""),
+}
+
+
+@lru_cache(maxsize=1024)
+def _owner_only(user_id: str) -> Callable[[Bucket], None]:
+    """Lets nobody else write; what nimbus/s3/identity.py says of every permission in a bucket."""
+
+    def permit(bucket: Bucket) -> None:
+        if bucket.owner_id != user_id:
+            raise S3Error("AccessDenied", "Access Denied")
+
+    return permit
+
+
+@lru_cache(maxsize=1024)
+def _plain_object(user_id: str, content_type: bytes) -> NewObject:
+    return NewObject(user_id, content_type.decode("latin-1") or DEFAULT_CONTENT_TYPE, {}, {}, "", FULL_OBJECT)
+
+
+async def _no_body() -> dict[str, object]:
+    raise AssertionError("the body was read by the plane")
