@@ -209,6 +209,12 @@ class Behind:
             peer.socket.recv(1, socket.MSG_PEEK)
         return False
 
+    def _judge(self, peer: Peer, request: Request) -> bool:
+        """Reads until the request is cut off, and refuses it."""
+        request.body = peer.rest()
+        peer.send(head("400 Bad Request", "content-length: 0"))
+        return False
+
     def _wait(self, peer: Peer, request: Request) -> bool:
         assert self.gate.wait(PATIENCE_S)
         peer.send(answer(b"at last"))
@@ -222,6 +228,7 @@ class Behind:
         "mute": _mute,
         "half": _half,
         "once": _once,
+        "judge": _judge,
         "wait": _wait,
     }
 

@@ -115,11 +115,22 @@ def test_a_chunked_body_crosses_the_relay_in_our_own_framing(plain: Front) -> No
     peer.close()
 
 
-def test_broken_chunk_framing_is_refused(plain: Front) -> None:
+def test_broken_chunk_framing_cuts_the_request_off_and_ends_the_connection(plain: Front) -> None:
     peer = plain.connect()
-    peer.send(request("/echo", "Transfer-Encoding: chunked", method="PUT", body=b"x\r\n"))
+    peer.send(request("/judge", "Transfer-Encoding: chunked", method="PUT", body=b"5\r\nhello\r\nx\r\n"))
+    peer.send(request("/echo"))
+    answered = peer.rest()
+    assert answered.startswith(b"HTTP/1.1 400 ")
+    assert b"connection: close\r\n" in answered
+    assert plain.behind.requests[-1].body == b"5\r\nhello"
+
+
+def test_a_cut_body_is_the_servers_to_judge(plain: Front) -> None:
+    peer = plain.connect()
+    peer.send(request("/judge", "Content-Length: 10", method="PUT", body=b"hello"))
+    peer.socket.shutdown(socket.SHUT_WR)
     assert peer.rest().startswith(b"HTTP/1.1 400 ")
-    peer.close()
+    assert plain.behind.requests[-1].body == b"hello"
 
 
 def test_the_body_is_invited_only_when_the_server_asks_for_it(plain: Front) -> None:

@@ -167,12 +167,11 @@ static void end_request(nb_relay *relay) {
     relay->request_sent = true;
 }
 
-/* The body's framing is broken, so nobody knows where it ends. */
-static nb_step refuse_body(nb_conn *conn) {
-    if (conn->relay->head_parsed)
-        return NB_STEP_CLOSE;
-    nb_relay_end(conn);
-    return nb_conn_refuse(conn, 400, "", "", (nb_span){"", 0});
+/* The body ends before its end. The server sees the cut as we do, and says what it thinks of it. */
+static nb_step cut_request(nb_relay *relay) {
+    shutdown(relay->up->source.fd, SHUT_WR);
+    relay->request_broken = true;
+    return NB_STEP_WAIT;
 }
 
 /* Have the next piece of the body ready. WAIT: the peer has not sent it yet. */
@@ -185,7 +184,7 @@ static nb_step next_payload(nb_conn *conn) {
                 frame_chunk(relay);
             return NB_STEP_AGAIN;
         case NB_CHUNKED_DONE: end_request(relay); return NB_STEP_AGAIN;
-        case NB_CHUNKED_BAD: return refuse_body(conn);
+        case NB_CHUNKED_BAD: return cut_request(relay); /* nobody knows where it would end */
         case NB_CHUNKED_MORE: break;
         }
         if (!conn->can_read)
@@ -193,11 +192,8 @@ static nb_step next_payload(nb_conn *conn) {
         ssize_t received = nb_conn_receive(conn);
         if (received == NB_RECEIVED_BROKEN)
             return NB_STEP_CLOSE;
-        if (received == NB_RECEIVED_END) { /* the server sees the cut as we do, and says what it thinks of it */
-            shutdown(relay->up->source.fd, SHUT_WR);
-            relay->request_broken = true;
-            return NB_STEP_WAIT;
-        }
+        if (received == NB_RECEIVED_END)
+            return cut_request(relay);
     }
 }
 
