@@ -19,6 +19,7 @@ from nimbus._native import blocks
 from nimbus.base.errors import EngineClosed, EngineError, NimbusError, Overloaded, SpaceExhausted, StoreReadOnly
 from nimbus.base.limits import MIB
 
+METADATA_SIZE_BYTES = 96 << 20  # below 64 MiB of free space its engine takes no writes; the rest is for deletions
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 # What may be written on the strength of one look at the free space: at most so much, and so small a part of it.
@@ -179,7 +180,10 @@ def _refusal(error: OSError, path: Path) -> NimbusError:
 
 
 def reserve_default_bytes(directory: Path) -> int:
-    """A twentieth of the disk, at least 1 GiB and at most 16 GiB, but never more than a tenth."""
+    """A twentieth of the disk, at least 1 GiB and at most 16 GiB, but never much more than a tenth.
+
+    On a small disk the tenth alone would let data take what the metadata engine needs for deletions.
+    """
     about = os.statvfs(directory)
     total = about.f_blocks * about.f_frsize
-    return min(max(total // 20, 1 << 30), 16 << 30, total // 10)
+    return min(max(total // 20, 1 << 30), 16 << 30, total // 10 + METADATA_SIZE_BYTES)

@@ -4,6 +4,8 @@ Deleting needs a write, and so does opening a database. While there is room the 
 the room falls below the floor, it is given up and its bytes are what deletes and restarts live on; when room
 has come back, it is laid down again.
 
+Deletes live on what the ballast has beyond the floor: one that is no larger helps only where room ran out slowly.
+
 Must always hold: `make_room` refuses (`SpaceExhausted`) before the engine would run into the end of the disk,
 because an engine that did takes no more writes.
 """

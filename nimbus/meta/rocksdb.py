@@ -81,7 +81,7 @@ class RocksOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     block_cache_size_bytes: Annotated[int, msgspec.Meta(ge=MIB)] = 64 * MIB  # blocks kept uncompressed in memory
     write_buffer_size_bytes: Annotated[int, msgspec.Meta(ge=MIB)] = 32 * MIB  # two of these before writers wait
-    ballast_size_bytes: Annotated[int, msgspec.Meta(ge=0)] = 64 * MIB  # kept on the disk for when it is full
+    ballast_size_bytes: Annotated[int, msgspec.Meta(ge=0)] = 128 * MIB  # room for two write buffers and as much again
 
 
 class RocksMap:
