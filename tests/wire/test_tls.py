@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -170,10 +170,18 @@ def test_plain_http_at_the_port_of_tls_is_refused(server: Doors, authority: Auth
     assert handshake(server.https, authority.ca, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
 
 
-def test_a_handshake_that_never_ends_is_cut_off(server: Doors, authority: Authority) -> None:
-    with socket.create_connection((server.https.host, server.https.port), timeout=SECONDS_MAX) as silent:
+def test_handshakes_that_never_end_hold_up_nobody_and_are_cut_off(server: Doors, authority: Authority) -> None:
+    before = server.scrape()["process_open_fds", ()]
+    address = (server.https.host, server.https.port)
+    with ExitStack() as connections:
+        silent = [connections.enter_context(socket.create_connection(address, timeout=SECONDS_MAX)) for _ in range(300)]
+        for peer in silent[::2]:
+            peer.sendall(b"\x16\x03\x01")  # the first bytes of a handshake
         assert handshake(server.https, authority.ca, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
-        assert silent.recv(1) == b""
+        assert server.scrape()["process_open_fds", ()] >= before + 300
+        for peer in silent:
+            assert peer.recv(1) == b""
+        assert server.scrape()["process_open_fds", ()] < before + 10
 
 
 def test_tls_may_stand_alone_and_takes_a_key_in_pkcs1(authority: Authority, tmp_path: Path) -> None:
