@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 from nimbus.auth.api import Head
@@ -103,7 +103,7 @@ class S3Asgi:
             except Exception as error:
                 answer = self._app.refuse(exchange, error)
                 body = answer.body
-        if _is_unread(exchange) and not self._can_drain(exchange):
+        if _is_never_invited(exchange) or (_is_unread(exchange) and not self._can_drain(exchange)):
             answer.headers.append(_CLOSE)
         exchange.status = answer.status
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
@@ -209,7 +209,18 @@ def _is_unread(exchange: Exchange) -> bool:
     """Whether the client may still be sending a body."""
     if exchange.body is not None:
         return not exchange.body.ended
-    headers = exchange.headers
+    return _has_body(exchange.headers)
+
+
+def _is_never_invited(exchange: Exchange) -> bool:
+    """Whether the client waits for 100 Continue and nobody sends it, because there is nothing to invite.
+
+    botocore reads the next answer of such a connection wrongly, and waits for its end; a new one starts afresh.
+    """
+    return "expect" in exchange.headers and not _has_body(exchange.headers)
+
+
+def _has_body(headers: Mapping[str, str]) -> bool:
     return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 

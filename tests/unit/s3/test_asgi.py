@@ -191,6 +191,14 @@ async def test_unread_body_that_waits_for_an_invitation_closes_the_connection(fr
     assert (answered.status, front.received, answered.headers["connection"]) == (403, 0, "close")
 
 
+async def test_an_empty_body_is_never_invited_so_a_client_that_waits_gets_a_new_connection(front: Front) -> None:
+    await front("PUT", "/bucket")
+    answered = await front("PUT", "/bucket/empty", headers={"expect": "100-continue"})
+    assert (answered.status, answered.headers["connection"]) == (200, "close")
+    answered = await front("PUT", "/bucket/full", b"x", headers={"expect": "100-continue"})
+    assert (answered.status, "connection" in answered.headers) == (200, False)
+
+
 async def test_large_unread_body_is_drained_to_a_bound_and_the_connection_closed() -> None:
     async with open_front(drain_size_bytes_max=10_000) as front:
         answered = await front("PUT", "/bucket/key", [b"x" * 4000] * 100, user="")
