@@ -94,8 +94,8 @@ virtual_environment() {
         python="$(find_python)"
         "$python" -m venv --clear "$directory"
     fi
-    "${directory}/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-    "${directory}/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade "${groups[@]}"
+    "${directory}/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+    "${directory}/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --upgrade "${groups[@]}"
     echo "$wanted" >"$stamp"
 }
 
@@ -104,10 +104,12 @@ editable() {
     local wanted
     wanted="$(cat pyproject.toml setup.py | sha256sum)"
     [ -x .venv/bin/nimbus ] && [ "$(cat .venv/.stamp-editable 2>/dev/null)" = "$wanted" ] && return 0
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable .
+    .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-build-isolation --editable .
     echo "$wanted" >.venv/.stamp-editable
 }
 
+# native_leaves: compile what has changed. `--build-lib .` and not `--inplace`, which has objects of its own and
+# would compile everything a second time after an editable install.
 native_leaves() {
-    .venv/bin/python setup.py -q build_ext --inplace
+    .venv/bin/python setup.py -q build_ext --build-lib .
 }
