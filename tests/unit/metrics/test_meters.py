@@ -6,7 +6,7 @@ import os
 import platform
 import time
 
-from nimbus._native.plane import OPERATIONS, PLAIN_COUNTERS
+from nimbus._native.plane import OPERATIONS
 from nimbus.meta.committer import OwnedCommitter
 from nimbus.meta.memory import MemoryMap
 from nimbus.metrics import names
@@ -94,10 +94,6 @@ def test_the_process_tells_its_age_its_memory_and_its_descriptors() -> None:
     assert isinstance(resident, int)
     assert isinstance(virtual, int)
     assert 1 << 20 < resident < virtual
-
-
-def test_every_counter_of_the_native_plane_has_a_metric() -> None:
-    assert set(PLAIN_COUNTERS) == {*names.PLANE_COUNTERS, "connections", "in_flight"}
 
 
 def test_the_counters_of_the_native_plane_become_readings() -> None:
