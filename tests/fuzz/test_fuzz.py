@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 NATIVE = HERE.parent.parent / "nimbus" / "_native"
 SOURCES = {
     "fuzz_http": ["plane/http.c"],
-    "fuzz_body": ["plane/chunked.c", "plane/range.c", "plane/crc.c"],
+    "fuzz_body": ["plane/chunked.c", "plane/http.c", "plane/range.c", "plane/crc.c"],
     "fuzz_target": ["plane/target.c", "plane/conditions.c", "plane/http.c"],
     "fuzz_sigv4": ["sigv4_claim.c", "sigv4_canonical.c"],
 }

@@ -3,7 +3,11 @@
 
 #include <stdbool.h>
 
-enum { SIZE, EXTENSION, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER_START, TRAILER, TRAILER_LF, END_LF, DONE, BAD };
+#include "plane/http.h"
+
+enum {
+    SIZE, EXTENSION, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER_START, TRAILER_NAME, TRAILER, TRAILER_LF, END_LF, DONE, BAD
+};
 
 void nb_chunked_init(nb_chunked *decoder) { *decoder = (nb_chunked){.state = SIZE}; }
 
@@ -35,6 +39,15 @@ static int after_size_line(nb_chunked *d) {
     return d->left ? DATA : TRAILER_START;
 }
 
+/* A trailer is dropped, but it must be a header line: others refuse the body otherwise. */
+static int on_trailer_name(nb_chunked *d, unsigned char c) {
+    if (++d->trailer_len > NB_CHUNKED_TRAILER_SIZE_BYTES_MAX)
+        return BAD;
+    if (nb_is_token(c))
+        return TRAILER_NAME;
+    return c == ':' && d->state == TRAILER_NAME ? TRAILER : BAD;
+}
+
 static int on_trailer(nb_chunked *d, unsigned char c) {
     if (++d->trailer_len > NB_CHUNKED_TRAILER_SIZE_BYTES_MAX)
         return BAD;
@@ -52,7 +65,8 @@ static int step(nb_chunked *d, unsigned char c) {
     case SIZE_LF: return c == '\n' ? after_size_line(d) : BAD;
     case DATA_CR: return c == '\r' ? DATA_LF : BAD;
     case DATA_LF: return c == '\n' ? SIZE : BAD;
-    case TRAILER_START: return c == '\r' ? END_LF : on_trailer(d, c);
+    case TRAILER_START: return c == '\r' ? END_LF : on_trailer_name(d, c);
+    case TRAILER_NAME: return on_trailer_name(d, c);
     case TRAILER: return on_trailer(d, c);
     case TRAILER_LF: return c == '\n' ? TRAILER_START : BAD;
     case END_LF: return c == '\n' ? DONE : BAD;

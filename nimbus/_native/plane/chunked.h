@@ -1,7 +1,7 @@
 /* The decoder of `Transfer-Encoding: chunked` (RFC 9112, 7.1): a state machine over spans, strict and bounded.
  *
  * Chunk sizes are 1 to 15 hexadecimal digits, lines end in CRLF, extensions and trailers are taken and dropped
- * within a bound. Payload is handed out as spans into the input: nothing is copied.
+ * within a bound; a trailer must look like a header. Payload is handed out as spans into the input: nothing is copied.
  *
  * Must always hold: how the input is cut into pieces never changes the payload; after DONE nothing is consumed.
  */

@@ -22,6 +22,8 @@ static bool all_in(nb_span span, const bool table[256]) {
     return true;
 }
 
+bool nb_is_token(unsigned char c) { return TOKEN[c]; }
+
 static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
 
 bool nb_span_is(nb_span span, const char *text) {
@@ -141,10 +143,10 @@ static ssize_t parse_header(nb_span line, nb_header *out) {
     return 1;
 }
 
-static ssize_t parse_headers(nb_span rest, nb_header *headers, size_t *count) {
+static ssize_t parse_headers(nb_span rest, nb_header *headers, size_t count_max, size_t *count) {
     *count = 0;
     for (nb_span line = next_line(&rest); line.len; line = next_line(&rest)) {
-        if (*count == NB_HTTP_HEADERS_MAX)
+        if (*count == count_max)
             return NB_HTTP_TOO_MANY;
         ssize_t parsed = parse_header(line, &headers[*count]);
         if (parsed < 0)
@@ -247,7 +249,7 @@ ssize_t nb_http_request(char *buf, size_t len, size_t *scanned, nb_request *out)
         return head;
     nb_span rest = {buf, (size_t)head};
     ssize_t parsed = parse_request_line(next_line(&rest), out);
-    if (parsed < 0 || (parsed = parse_headers(rest, out->headers, &out->headers_count)) < 0)
+    if (parsed < 0 || (parsed = parse_headers(rest, out->headers, NB_HTTP_HEADERS_MAX, &out->headers_count)) < 0)
         return parsed;
     if ((parsed = parse_framing(out->headers, out->headers_count, &out->content_length, &out->chunked)) < 0)
         return parsed;
@@ -271,7 +273,7 @@ ssize_t nb_http_response(char *buf, size_t len, size_t *scanned, nb_response *ou
     out->status = (int)nb_parse_decimal((nb_span){line.ptr + 9, 3});
     if (out->status < 100 || (line.len > 12 && line.ptr[12] != ' '))
         return NB_HTTP_BAD_LINE;
-    ssize_t parsed = parse_headers(rest, out->headers, &out->headers_count);
+    ssize_t parsed = parse_headers(rest, out->headers, NB_HTTP_ANSWER_HEADERS_MAX, &out->headers_count);
     if (parsed < 0)
         return parsed;
     if ((parsed = parse_framing(out->headers, out->headers_count, &out->content_length, &out->chunked)) < 0)

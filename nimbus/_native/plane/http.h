@@ -22,6 +22,7 @@
 enum {
     NB_HTTP_HEAD_SIZE_BYTES_MAX = 16384,
     NB_HTTP_HEADERS_MAX = 64,
+    NB_HTTP_ANSWER_HEADERS_MAX = 128, /* what was stored with the largest request comes back with headers of its own */
     NB_HTTP_METHOD_SIZE_BYTES_MAX = 16,
 };
 
@@ -35,7 +36,7 @@ enum {
     NB_HTTP_BAD_HOST = -5,    /* bytes that no host has */
     NB_HTTP_BAD_FRAMING = -6, /* Content-Length and Transfer-Encoding do not say one thing */
     NB_HTTP_BAD_EXPECT = -7,  /* an expectation other than 100-continue */
-    NB_HTTP_TOO_MANY = -8,    /* more than NB_HTTP_HEADERS_MAX headers */
+    NB_HTTP_TOO_MANY = -8,    /* more headers than the bound */
     NB_HTTP_TOO_LARGE = -9,   /* more than NB_HTTP_HEAD_SIZE_BYTES_MAX bytes */
     NB_HTTP_BARE_LF = -10,    /* a line ends in LF without CR */
     NB_HTTP_NO_HOST = -11,
@@ -61,7 +62,7 @@ typedef struct {
 
 typedef struct {
     int status;
-    nb_header headers[NB_HTTP_HEADERS_MAX];
+    nb_header headers[NB_HTTP_ANSWER_HEADERS_MAX];
     size_t headers_count;
     int64_t content_length; /* -1: none */
     bool chunked;
@@ -83,6 +84,9 @@ size_t nb_header_count(const nb_header *headers, size_t count, const char *name)
 
 /* Whether a comma-separated header value has this lower-case token in it, whatever its case there. */
 bool nb_value_has_token(nb_span value, const char *token);
+
+/* RFC 9110 `tchar`: what a method or a header's name is made of. */
+bool nb_is_token(unsigned char c);
 
 /* Digits only, no sign, no space, at most 18 of them; -1 for anything else. */
 int64_t nb_parse_decimal(nb_span text);
