@@ -226,16 +226,17 @@ Writer = Callable[[Any], str]
 
 def escape(text: str) -> str:
     """Text as the content of an element or an attribute."""
-    if text.isalnum():
+    if text.isidentifier():
         return text
     raw = text.encode()
     return text if len(raw.translate(None, _SUSPECT_BYTES)) == len(raw) else text.translate(_ESCAPES)
 
 
 def escape_etag(text: str) -> str:
-    """The same for an entity tag, which nearly always is letters and digits between quotes."""
-    inner = text[1:-1]
-    return f"&quot;{inner}&quot;" if inner.isalnum() and text == f'"{inner}"' else escape(text)
+    """The same for an entity tag, in which nearly always only the quotes around it are to be escaped."""
+    raw = text.encode()
+    has_only_quotes = text[:1] == text[-1:] == '"' and len(raw.translate(None, _SUSPECT_BYTES)) == len(raw) - 2
+    return f"&quot;{text[1:-1]}&quot;" if has_only_quotes else escape(text)
 
 
 def url_encode(text: str) -> str:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from nimbus.s3 import model
 from nimbus.s3.codec import encode
 from nimbus.s3.errors import S3Error
+from nimbus.s3.xml import escape, escape_etag
 
 WIRES = {wire.name: wire for wire in model.WIRES}
 SERVICE = ServiceModel(Loader().load_service_model("s3", "service-2"), "s3")
@@ -179,3 +180,9 @@ def test_utc_is_what_an_aware_time_is_turned_into() -> None:
     moment = datetime(1999, 12, 31, 23, 59, 59, tzinfo=UTC)
     head = encode(WIRES["HeadObject"], model.HeadObjectOutput(last_modified=moment))
     assert head.headers == [(b"last-modified", b"Fri, 31 Dec 1999 23:59:59 GMT")]
+
+
+@given(st.text('"<&a-' + "é\0\uffff", max_size=6))
+def test_entity_tags_are_escaped_like_any_text(text: str) -> None:
+    assert escape_etag(text) == escape(text)
+    assert escape_etag(f'"{text}"') == escape(f'"{text}"')
