@@ -2,6 +2,8 @@
 
 While an iterator is open, a lease keeps its object's bytes from being freed, whatever becomes of the object.
 Between finding a record and opening its iterator there is no lease; the collector's grace covers that time.
+So bytes that are not there although a record names them are damage, never a missing object: a client that was told
+that the object does not exist would draw conclusions.
 """
 
 from __future__ import annotations
@@ -10,11 +12,12 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import cast
 
+from nimbus.base.errors import DataDamaged, Missing
 from nimbus.base.span import Span
 from nimbus.data.api import DataStore
 from nimbus.store.leases import Leases, name_of_object
 from nimbus.store.manifest import Manifests
-from nimbus.store.records import Object
+from nimbus.store.records import Extent, Object
 
 
 class Reader:
@@ -28,7 +31,12 @@ class Reader:
 
     def read_now(self, record: Object, span: Span) -> bytes | None:
         """The span's bytes if they are at hand and lie in one extent. The hot path."""
-        extents = record.extents
+        try:
+            return self._at_hand(record.extents, span)
+        except Missing as error:
+            raise _vanished(record) from error
+
+    def _at_hand(self, extents: tuple[Extent, ...], span: Span) -> bytes | None:
         if len(extents) == 1:
             return self._data_read_now(extents[0].location, span.start, span.end)
         if span.start == span.end:
@@ -53,6 +61,8 @@ class Reader:
                     async with aclosing(_closable(self._data.read(location, start, end))) as chunks:
                         async for chunk in chunks:
                             yield chunk
+        except Missing as error:
+            raise _vanished(record) from error
         finally:
             self._leases.release(name)
 
@@ -68,6 +78,10 @@ class Reader:
                         yield extent.location, max(span.start - start, 0), min(span.end, offset) - start
                     if offset >= span.end:
                         return
+
+
+def _vanished(record: Object) -> DataDamaged:
+    return DataDamaged(f"The bytes of an object of {record.size} bytes from {record.modified_iso} are not there.")
 
 
 def _closable(iterator: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:

@@ -104,3 +104,15 @@ async def test_missing_manifest_page_is_damage(node: Node) -> None:
     node.map.write({keys.manifest_page(record.manifest_id, 1): None})  # type: ignore[attr-defined]
     with pytest.raises(DataDamaged, match="Page 1"):
         await node.get("k")
+
+
+@pytest.mark.parametrize("bodies", [{1: b"only one"}, FEW, BODIES], ids=["single", "inline", "manifest"])
+async def test_bytes_that_are_gone_are_damage_and_no_missing_object(node: Node, bodies: dict[int, bytes]) -> None:
+    record = await node.put_multipart("k", bodies)
+    for location in node.named():
+        node.data.drop(location)
+    with pytest.raises(DataDamaged, match="not there"):
+        await node.get("k")
+    if record.extents:
+        with pytest.raises(DataDamaged, match="not there"):
+            node.store.read_now(record, Span(0, 1))
