@@ -35,7 +35,7 @@ class Attributes(Protocol):
 
 
 def new_object(request: Attributes, owner_id: str, algorithm: str = "", checksum_type: str = "") -> NewObject:
-    """What the headers of a write say. Raises MetadataTooLarge."""
+    """What the headers of a write say. Raises MetadataTooLarge, InvalidArgument."""
     metadata = request.metadata or {}
     _check_metadata(metadata)
     headers = {}
@@ -51,6 +51,8 @@ def new_object(request: Attributes, owner_id: str, algorithm: str = "", checksum
 
 
 def _check_metadata(metadata: Mapping[str, str]) -> None:
+    if "" in metadata:  # `x-amz-meta-:` could be stored, but no reply could carry it
+        raise S3Error("InvalidArgument", "User metadata needs a name.", ArgumentName="x-amz-meta-")
     size = sum(len(name) + len(value.encode()) for name, value in metadata.items())
     if size > USER_METADATA_SIZE_BYTES_MAX:
         raise S3Error("MetadataTooLarge", Size=size, MaxSizeAllowed=USER_METADATA_SIZE_BYTES_MAX)

@@ -308,3 +308,13 @@ async def test_a_part_is_not_copied_from_past_the_end_of_its_source(front: Front
         headers={"x-amz-copy-source": "bucket/source", "x-amz-copy-source-range": "bytes=0-21"},
     )
     assert (refused.status, refused.code) == (416, "InvalidRange")
+
+
+@pytest.mark.parametrize("target", ["/bucket/key", "/bucket/key?uploads"])
+async def test_metadata_without_a_name_is_refused_where_it_comes_in(front: Front, target: str) -> None:
+    await front("PUT", "/bucket/key", b"x", headers={"x-amz-meta-a": ""})
+    assert (await front("GET", "/bucket/key")).headers["x-amz-meta-a"] == ""
+    method = "POST" if "?" in target else "PUT"
+    refused = await front(method, target, headers={"x-amz-meta-": "v"})
+    assert (refused.status, refused.code) == (400, "InvalidArgument")
+    assert (await front("GET", "/bucket/key")).body == b"x"
