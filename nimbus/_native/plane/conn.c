@@ -43,12 +43,16 @@ static void read_peer(nb_conn *conn) {
         inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&address)->sin6_addr, conn->peer, sizeof conn->peer);
 }
 
+static void give_up(nb_worker *worker, int fd) {
+    close(fd);
+    atomic_fetch_sub(&worker->conn_count, 1);
+    atomic_fetch_sub(&worker->plane->conn_count, 1);
+}
+
 void nb_conn_open(nb_worker *worker, int fd, bool refused) {
     nb_conn *conn = calloc(1, sizeof *conn);
     if (!conn) {
-        close(fd);
-        atomic_fetch_sub(&worker->conn_count, 1);
-        atomic_fetch_sub(&worker->plane->conn_count, 1);
+        give_up(worker, fd);
         return;
     }
     conn->source = (nb_source){NB_SOURCE_CONN, fd};
@@ -59,8 +63,12 @@ void nb_conn_open(nb_worker *worker, int fd, bool refused) {
     conn->can_write = true;
     conn->operation = NB_OP_REFUSED;
     read_peer(conn);
+    if (!nb_worker_watch(worker, &conn->source)) {
+        free(conn);
+        give_up(worker, fd);
+        return;
+    }
     nb_list_append(&worker->all, &conn->all);
-    nb_worker_watch(worker, &conn->source);
     nb_conn_set_timer(conn, NB_TIMER_IDLE);
 }
 

@@ -39,10 +39,13 @@ static int64_t monotonic_ms(void) {
 
 /* --- what others call ---------------------------------------------------------------------------------- */
 
-void nb_worker_watch(nb_worker *worker, nb_source *source) {
+bool nb_worker_watch(nb_worker *worker, nb_source *source) {
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = source};
-    if (epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, source->fd, &event) < 0)
+    if (epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, source->fd, &event) == 0)
+        return true;
+    if (errno != ENOMEM && errno != ENOSPC) /* what the kernel grants can be used up from outside: no reason to die */
         die("epoll_ctl");
+    return false;
 }
 
 static void ring(nb_worker *worker) {

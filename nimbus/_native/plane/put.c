@@ -260,6 +260,7 @@ static nb_step finish(nb_conn *conn) {
 /* A block of it was written, or not. */
 static void block_written(nb_conn *conn, nb_upload *upload) {
     upload->is_busy = false;
+    upload->fault = upload->fault ? upload->fault : upload->write_fault;
     upload->spare = upload->writing;
     upload->writing = NULL;
     if (upload->is_abandoned || conn->phase == NB_PHASE_CLOSED) {

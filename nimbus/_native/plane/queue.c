@@ -60,7 +60,7 @@ nb_item *nb_queue_take(nb_queue *queue, size_t count_max, int64_t timeout_ms) {
     pthread_mutex_lock(&queue->lock);
     if (timeout_ms)
         wait_filled(queue, timeout_ms);
-    nb_item *taken = queue->first, **end = &queue->first;
+    nb_item *taken = queue->first, **end = &taken;
     for (size_t i = 0; i < count_max && *end; i++, queue->count--)
         end = &(*end)->next;
     queue->first = *end;
@@ -69,8 +69,6 @@ nb_item *nb_queue_take(nb_queue *queue, size_t count_max, int64_t timeout_ms) {
         queue->last = &queue->first;
     else
         pthread_cond_signal(&queue->filled); /* another thread may take the rest */
-    if (taken == queue->first)
-        taken = NULL; /* nothing was there */
     pthread_mutex_unlock(&queue->lock);
     return taken;
 }

@@ -83,6 +83,8 @@ nb_step nb_conn_refuse(nb_conn *conn, int status, const char *code, const char *
     int size = *code ? write_document(worker, code, message, resource, request_id, document) : 0;
     if (!conn->out && !(conn->out = nb_buffer_take(&worker->buffers)))
         return NB_STEP_CLOSE;
+    if (conn->out->start) /* half an invitation is out; a whole one that is not may be forgotten */
+        return NB_STEP_CLOSE;
     int whole = snprintf(conn->out->data, NB_BUFFER_SIZE_BYTES,
                          "HTTP/1.1 %d %s\r\nx-amz-request-id: %s\r\n%sdate: %s\r\n%s%sconnection: close\r\n"
                          "content-length: %d\r\n\r\n%s",

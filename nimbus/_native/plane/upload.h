@@ -90,6 +90,7 @@ typedef struct nb_upload {
     size_t writing_size;
     uint64_t *table;
     uint64_t written, table_hash;
+    nb_fault write_fault; /* the ingest thread's own: `fault` is the worker's meanwhile */
     bool is_busy, is_last, is_abandoned, is_counted;
     /* pace */
     uint64_t received_bytes, waited_ms, silent_ms, seen_bytes;

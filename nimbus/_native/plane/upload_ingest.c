@@ -50,13 +50,13 @@ static bool write_end(nb_upload *upload) {
 static void take_block(nb_upload *upload) {
     nb_span block = {upload->writing, upload->writing_size};
     if (!nb_digests_update(&upload->digests, block))
-        upload->fault = NB_FAULT_INTERNAL;
+        upload->write_fault = NB_FAULT_INTERNAL;
     upload->table[upload->written / NB_BLOCK_SIZE] = nb_hash(block.ptr, block.len);
     bool is_written = write_all(upload->fd, block.ptr, block.len, upload->written);
     upload->written += block.len;
     if (!is_written || (upload->is_last && !write_end(upload))) {
         upload->error_number = errno ? errno : EIO;
-        upload->fault = NB_FAULT_DISK;
+        upload->write_fault = NB_FAULT_DISK;
     }
 }
 
@@ -85,7 +85,7 @@ static void *run_ingest(void *argument) {
         nb_md5_update_many(jobs, count, intake->isa);
         for (size_t i = 0; i < count; i++) {
             take_block(uploads[i]);
-            if (!uploads[i]->is_last || uploads[i]->fault || !nb_queue_put(&intake->syncs, &uploads[i]->item))
+            if (!uploads[i]->is_last || uploads[i]->write_fault || !nb_queue_put(&intake->syncs, &uploads[i]->item))
                 give_back(uploads[i]);
         }
     }
@@ -98,7 +98,7 @@ static void *run_sync(void *argument) {
         nb_upload *upload = NB_OF(item, nb_upload, item);
         if (fdatasync(upload->fd) != 0) {
             upload->error_number = -errno; /* negative: it was a sync */
-            upload->fault = NB_FAULT_DISK;
+            upload->write_fault = NB_FAULT_DISK;
         }
         give_back(upload);
     }

@@ -44,8 +44,11 @@ static nb_upstream *open_upstream(nb_conn *conn) {
     upstream->source = (nb_source){NB_SOURCE_UPSTREAM, fd};
     upstream->can_write = true;
     upstream->fresh = true;
-    nb_worker_watch(worker, &upstream->source);
-    return upstream;
+    if (nb_worker_watch(worker, &upstream->source))
+        return upstream;
+    close(fd);
+    free(upstream);
+    return NULL;
 }
 
 /* Silent and open, as one that is idle should be. */
