@@ -8,16 +8,18 @@ log under the request id and to nobody else.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import os
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from nimbus.auth.api import Head, Verified
 from nimbus.auth.chunked import chunk_decoder
 from nimbus.base.errors import NimbusError
+from nimbus.base.limits import KIB
 from nimbus.metrics.requests import RequestMeter
 from nimbus.s3 import codec, identity, router
 from nimbus.s3.api import Context, Reply, ReplyBody, Services
@@ -33,6 +35,7 @@ Headers = list[tuple[bytes, bytes]]
 _log = logging.getLogger(__name__)
 _SERVER: Final = (b"server", b"NimbusStore")
 _XML: Final = (b"content-type", b"application/xml")
+DOCUMENT_INLINE_SIZE_BYTES_MAX: Final = 32 * KIB  # about 4 ms of work; 10,000 parts are 1.4 MB and 0.2 s
 _BODYLESS: Final = frozenset({204, 304})
 
 
@@ -126,7 +129,7 @@ class App:
         bucket_record = await identity.permit(services.store, user, operation.permission, target.bucket, headers)
         check_headers(headers)
         document = await self._take_body(exchange, wire, operation, verified)
-        request = codec.decode(wire, target.bucket, target.key, query, head.headers, document)
+        request = await self._decode(wire, target, query, head, document)
         context = Context(services, wire.name, target.bucket, target.key, user, headers, exchange.body, bucket_record)
         return self._encode(exchange, wire, await operation.handler(context, request))
 
@@ -144,6 +147,15 @@ class App:
         body = RequestBody(exchange.receive, declared, decoder, services.hashing, self._pace, services.clock)
         exchange.body = body
         return None if wire.streams_in else await body.collect(codec.body_size_bytes_max(wire))
+
+    async def _decode(
+        self, wire: Wire, target: router.Target, query: router.Query, head: Head, document: bytes | None
+    ) -> Any:
+        """The typed input; a large document is read on a thread, because it would hold up everybody else's requests."""
+        arguments = (wire, target.bucket, target.key, query, head.headers, document)
+        if document is None or len(document) <= DOCUMENT_INLINE_SIZE_BYTES_MAX:
+            return codec.decode(*arguments)
+        return await asyncio.get_running_loop().run_in_executor(self.services.hashing, codec.decode, *arguments)
 
     def _encode(self, exchange: Exchange, wire: Wire, reply: Reply) -> Answer:
         encoded = codec.encode(wire, reply.output)

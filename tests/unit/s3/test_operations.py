@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import threading
 import zlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from awscrt.checksums import crc64nvme
 
+from nimbus.s3 import codec
 from nimbus.s3.operations import objects
 from nimbus.s3.operations.table import OPERATIONS
 from tests.unit.s3.front import Answered, Front, open_front
@@ -318,3 +321,25 @@ async def test_metadata_without_a_name_is_refused_where_it_comes_in(front: Front
     refused = await front(method, target, headers={"x-amz-meta-": "v"})
     assert (refused.status, refused.code) == (400, "InvalidArgument")
     assert (await front("GET", "/bucket/key")).body == b"x"
+
+
+@pytest.mark.parametrize(("keys", "is_on_the_loop"), [(10, True), (1000, False)])
+async def test_a_large_document_is_read_beside_the_event_loop(
+    front: Front, monkeypatch: pytest.MonkeyPatch, keys: int, is_on_the_loop: bool
+) -> None:
+    threads: list[threading.Thread] = []
+    decode = codec.decode
+
+    def watched(*arguments: Any) -> Any:
+        threads.append(threading.current_thread())
+        return decode(*arguments)
+
+    monkeypatch.setattr(codec, "decode", watched)
+    names = "".join(f"<Object><Key>{'k' * 40}{number}</Key></Object>" for number in range(keys))
+    body = f"<Delete>{names}</Delete>".encode()
+    md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+    deleted = await front("POST", "/bucket?delete", body, headers={"content-md5": md5})
+    assert (deleted.status, deleted.body.count(b"<Deleted>")) == (200, keys)
+    assert (threads == [threading.current_thread()]) is is_on_the_loop
+    refused = await front("POST", "/bucket?delete", body[:-1], headers={"x-amz-checksum-crc32": crc32(body[:-1])})
+    assert (refused.status, refused.code) == (400, "MalformedXML")
