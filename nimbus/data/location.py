@@ -57,3 +57,9 @@ def unpack(location: bytes) -> Location:
 def seed_of(file_id: bytes) -> int:
     """What the header hashes of a segment are seeded with."""
     return int.from_bytes(file_id[:8], "little")
+
+
+def check_of(location: bytes) -> tuple[bool, int]:
+    """Whether a packed location is a blob, and the hash that its bytes are checked against."""
+    where = unpack(location)
+    return where.kind == BLOB, where.hash

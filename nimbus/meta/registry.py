@@ -54,7 +54,7 @@ def open_map(name: str, options: Mapping[str, object], data_dir: Path) -> Ordere
 
 def open_committer(map: OrderedMap, meter: CommitMeter | None = None) -> Committer:
     """The committer that fits the map; it counts into `meter`."""
-    return OwnedCommitter(map, meter) if _is_owned_map(map) else SharedCommitter(map, meter=meter)
+    return OwnedCommitter(map, meter) if is_owned_map(map) else SharedCommitter(map, meter=meter)
 
 
 def _find_factory(name: str) -> Factory:
@@ -73,5 +73,6 @@ def _is_ordered_map(engine: Engine) -> TypeGuard[OrderedMap]:
     return hasattr(engine, "txn") and hasattr(engine, "range")
 
 
-def _is_owned_map(map: OrderedMap) -> TypeGuard[OwnedMap]:
+def is_owned_map(map: OrderedMap) -> TypeGuard[OwnedMap]:
+    """Whether this process alone writes the map."""
     return not map.capabilities.shared and hasattr(map, "write") and hasattr(map, "sync")

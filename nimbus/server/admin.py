@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from nimbus.admin.app import AdminAsgi
+from nimbus.admin.readiness import Readiness
 from nimbus.base.config import Limits
-from nimbus.server.graph import Node
+from nimbus.metrics.api import Source
 from nimbus.server.listener import Bound, Listener
 
 # Scrapers and probes are few; the next one waits until one of these has its answer.
@@ -14,8 +15,8 @@ CONNECTIONS_MAX: Final = 64
 HEADER_TIMEOUT_S: Final = 5.0
 
 
-def admin_listener(bound: Bound, node: Node) -> Listener:
-    """A listener that answers for this node."""
-    assert node.readiness is not None, "a node that is watched says whether it is ready"
-    app = AdminAsgi(node.sources, node.readiness)
+def admin_listener(bound: Bound, sources: tuple[Source, ...], readiness: Readiness | None) -> Listener:
+    """A listener that answers with these metrics and this readiness."""
+    assert readiness is not None, "a node that is watched says whether it is ready"
+    app = AdminAsgi(sources, readiness)
     return Listener(bound, app, Limits(header_timeout_s=HEADER_TIMEOUT_S), CONNECTIONS_MAX)

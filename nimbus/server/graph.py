@@ -7,9 +7,10 @@ half-way; no other file knows which engine is which.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,11 +23,11 @@ from nimbus.auth.keys import KeyRing, Secret
 from nimbus.auth.verifier import HeadVerifier
 from nimbus.base.clock import SystemClock
 from nimbus.base.config import Config, UserEntry
-from nimbus.base.errors import ConfigInvalid
 from nimbus.data import registry as data_engines
 from nimbus.data.api import DataStore
 from nimbus.data.layers.metered import MeteredDataStore
-from nimbus.data.local import open_local
+from nimbus.data.local import LocalDataStore, open_local
+from nimbus.data.location import check_of
 from nimbus.data.memory import open_memory as open_memory_data
 from nimbus.meta import registry as metadata_engines
 from nimbus.meta.api import OrderedMap
@@ -40,13 +41,18 @@ from nimbus.s3.api import Services, Settings
 from nimbus.s3.app import App
 from nimbus.s3.asgi import S3Asgi
 from nimbus.server.directory import owned
-from nimbus.server.listener import Application
+from nimbus.server.listener import Application, Bound
 from nimbus.server.notices import say
+from nimbus.server.plane import CoherentMap, Key, PlaneListener
+from nimbus.server.plane_uploads import PlaneUploads
 from nimbus.store.store import Store
 
 # Further engines come from installed packages, by entry points; see the two registries.
 METADATA_ENGINES: Final[dict[str, metadata_engines.Factory]] = {"rocksdb": open_rocksdb, "memory": open_memory_map}
 DATA_ENGINES: Final[dict[str, data_engines.Factory]] = {"local": open_local, "memory": open_memory_data}
+
+
+Front = Callable[[Bound, int], PlaneListener]
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -55,18 +61,20 @@ class Node(msgspec.Struct, frozen=True):
     app: Application
     sources: tuple[Source, ...] = ()
     readiness: Readiness | None = None
+    front: Front | None = None  # makes a native plane for an address and so many connections; None: Granian alone
 
 
 @asynccontextmanager
 async def node(config: Config, users: tuple[UserEntry, ...]) -> AsyncIterator[Node]:
     """The S3 application over opened engines, for as long as the context lasts."""
-    check_data_plane(config)
     register_engines()
     clock = SystemClock()
     async with AsyncExitStack() as parts:
         directory = parts.enter_context(owned(Path(config.data_dir)))
         map = metadata_engines.open_map(config.metadata.backend, config.metadata.options, directory)
         parts.callback(map.close)
+        if config.data_plane == "on" and metadata_engines.is_owned_map(map):
+            map = CoherentMap(map)
         data = data_engines.open_store(config.data.backend, config.data.options, directory)
         parts.callback(data.close)
         _say_what_is_volatile(config, map, data)
@@ -80,13 +88,24 @@ async def node(config: Config, users: tuple[UserEntry, ...]) -> AsyncIterator[No
         verifier = HeadVerifier(KeyRing(_keys(users), config.region), sigv2=config.sigv2)
         app = App(Services(store, verifier, clock, hashing, _settings(config)))
         sources = (app.meter, commits, bytes_moved, store.metrics, ProcessSource(__version__))
-        yield Node(S3Asgi(app), sources, Readiness(committer, data))
+        asgi = S3Asgi(app)
+        front = _front(config, users, map, data, store, app, asgi) if config.data_plane == "on" else None
+        yield Node(asgi, sources, Readiness(committer, data), front)
 
 
-def check_data_plane(config: Config) -> None:
-    """The one place that says whether a native listener can stand in front."""
-    if config.data_plane == "on":
-        raise ConfigInvalid("data_plane: the native data plane is not part of this build; set it to off")
+def _front(
+    config: Config, users: tuple[UserEntry, ...], map: OrderedMap, data: DataStore, store: Store, app: App, asgi: S3Asgi
+) -> Front:
+    """The native plane before `asgi`. Objects and uploads are its own on local files under a map that only we write."""
+    keys = [Key(user.access_key, user.secret_key, user.id) for user in users]
+
+    def listen(bound: Bound, connections: int) -> PlaneListener:
+        if not (isinstance(map, CoherentMap) and isinstance(data, LocalDataStore)):
+            return PlaneListener(bound, asgi, config, connections, keys, None, None, check_of)
+        uploads = partial(PlaneUploads, handover=store.handover, data=data, app=app)
+        return PlaneListener(bound, asgi, config, connections, keys, map, data, check_of, uploads)
+
+    return listen
 
 
 def register_engines() -> None:

@@ -24,13 +24,14 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from nimbus._native.plane import Lookup, Plane
+from nimbus._native.plane import OPERATIONS, Lookup, Plane
 from nimbus.base.config import Config
 from nimbus.base.errors import NimbusError
 from nimbus.base.ids import ID_SIZE_BYTES
 from nimbus.data.api import Descriptor
 from nimbus.meta import keys
 from nimbus.meta.api import Capabilities, OwnedMap
+from nimbus.metrics.plane import PlaneSource
 from nimbus.s3 import codec, model
 from nimbus.s3.operations.attributes import checksum_fields, record_fields
 from nimbus.server.listener import Application, Bound, Listener, Message, Scope, bind_unix
@@ -317,8 +318,9 @@ class PlaneListener:
         self._uploads = uploads(self._plane) if uploads is not None else None
 
     @property
-    def plane(self) -> Plane:
-        return self._plane
+    def source(self) -> PlaneSource:
+        """What the plane's threads have counted."""
+        return PlaneSource(self._plane.counters, OPERATIONS)
 
     def start(self) -> None:
         """Accept connections."""

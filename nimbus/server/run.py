@@ -26,6 +26,7 @@ from nimbus.server.crash import fail_stop, vital
 from nimbus.server.doors import Doors, open_doors
 from nimbus.server.listener import Listener, connections_within, raise_descriptor_limit
 from nimbus.server.notices import say
+from nimbus.server.plane import PlaneListener
 
 # Opens everything behind the listener for as long as the context lasts.
 OpenNode = Callable[[Config, tuple[UserEntry, ...]], AbstractAsyncContextManager[graph.Node]]
@@ -58,7 +59,8 @@ async def _serve(config: Config, users: tuple[UserEntry, ...], doors: Doors, ope
     async with open_node(config, users) as node:
         parts = asyncio.all_tasks() - {asyncio.current_task()}
         listeners = _listeners(doors, node, config)
-        admin = [] if doors.admin is None else [admin_listener(doors.admin, node)]
+        sources = (*node.sources, *(listener.source for listener in listeners if isinstance(listener, PlaneListener)))
+        admin = [] if doors.admin is None else [admin_listener(doors.admin, sources, node.readiness)]
         for listener in (*listeners, *admin):
             listener.start()
         with vital(parts):
@@ -76,11 +78,17 @@ async def _serve(config: Config, users: tuple[UserEntry, ...], doors: Doors, ope
     say("stopped")
 
 
-def _listeners(doors: Doors, node: graph.Node, config: Config) -> list[Listener]:
+def _listeners(doors: Doors, node: graph.Node, config: Config) -> list[Listener | PlaneListener]:
     """One for each address of S3; together they hold as many connections as there are descriptors for."""
-    served = [(door, tls) for door, tls in ((doors.plain, None), (doors.tls, doors.certificate)) if door is not None]
-    connections = _connections(config, len(served))
-    return [Listener(door, node.app, config.limits, connections, certificate) for door, certificate in served]
+    connections = _connections(config, 2 - [doors.plain, doors.tls].count(None))
+    listeners: list[Listener | PlaneListener] = []
+    if doors.plain is not None and node.front is not None:
+        listeners.append(node.front(doors.plain, connections))
+    elif doors.plain is not None:
+        listeners.append(Listener(doors.plain, node.app, config.limits, connections))
+    if doors.tls is not None:
+        listeners.append(Listener(doors.tls, node.app, config.limits, connections, doors.certificate))
+    return listeners
 
 
 def _announce(doors: Doors, config: Config) -> None:
@@ -93,7 +101,7 @@ def _announce(doors: Doors, config: Config) -> None:
             print(f"NimbusStore is ready at {scheme}://{door.address.text}", flush=True)
 
 
-async def _first(stop: asyncio.Event, listeners: Iterable[Listener]) -> None:
+async def _first(stop: asyncio.Event, listeners: Iterable[Listener | PlaneListener]) -> None:
     """Wait for the order to stop, or for the unforeseen end of a listener."""
     waits = {asyncio.create_task(stop.wait()), *(asyncio.create_task(listener.ended()) for listener in listeners)}
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.wire.serving import Server, running
 
-DATA_PLANES = ["off"]
+DATA_PLANES = ["off", "on"]
 
 
 @pytest.fixture(scope="session", params=DATA_PLANES, ids=lambda mode: f"data-plane-{mode}")

@@ -6,7 +6,6 @@ import pytest
 
 from nimbus.base.config import DEFAULT_USER, Config, UserEntry
 from nimbus.base.errors import ConfigInvalid
-from nimbus.server.graph import check_data_plane
 from nimbus.server.listener import connections_within
 from nimbus.server.run import users_for
 
@@ -30,11 +29,6 @@ def test_the_well_known_keys_are_refused_there_also_when_they_are_configured() -
 def test_configured_users_replace_the_well_known_one() -> None:
     config = Config(users=(REAL,))
     assert users_for(config, is_loopback=True) == users_for(config, is_loopback=False) == (REAL,)
-
-
-def test_the_native_data_plane_is_refused_by_name() -> None:
-    with pytest.raises(ConfigInvalid, match="not part of this build"):
-        check_data_plane(Config(data_plane="on"))
 
 
 @pytest.mark.parametrize(("descriptors", "connections"), [(0, 1), (256, 1), (1024, 384), (1_048_576, 524_160)])
