@@ -224,7 +224,7 @@ async def test_a_stream_announced_as_short_is_written_in_one_go(tmp_path: Path) 
 async def test_a_stream_longer_than_announced_is_held_no_longer(tmp_path: Path) -> None:
     store, _ = open_faulty(tmp_path)
     writer = store.writer(1)
-    for _ in range(3):
+    for _ in range(8):  # a second batch waits for the first one, so that one is in its file
         await writer.write(payload_of(MIB))
     assert len(files_of(store)) == 1
     location = await writer.finish()
