@@ -364,6 +364,25 @@ def test_damaged_bytes_never_leave(store: Shelf, size: int) -> None:
     assert b"\x01" not in peer.rest()
 
 
+def forget_pages(found: Found) -> None:
+    """Have the kernel drop the object's files from its page cache."""
+    for extent in found.extents:
+        fd = os.open(extent.path, os.O_RDONLY)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(fd)
+
+
+@pytest.mark.parametrize("size", [100, 70_000, (9 << 20) + 5])
+def test_what_is_not_in_the_page_cache_is_read_by_the_disk_pool(store: Shelf, size: int) -> None:
+    content = secrets.token_bytes(size)
+    found = store.put("cold", content)
+    peer = store.front.connect()
+    for _ in range(3):
+        forget_pages(found)
+        assert ask(peer, signed("/bucket/cold"))[2] == content
+        store.front.plane.clear_cache()
+
+
 def test_an_overwritten_object_is_still_sent_whole_to_who_asked_before(store: Shelf) -> None:
     content = secrets.token_bytes(16 << 20)
     store.put("long", content)

@@ -156,7 +156,7 @@ static nb_entry *make_entry(const nb_fill *fill) {
     for (size_t i = 0; i < fill->extents_count; i++)
         stamps += blocks_of(&fill->extents[i]);
     size_t fixed = sizeof(nb_entry) + fill->extents_count * sizeof(nb_extent);
-    size_t cost = fixed + stamps * sizeof(uint32_t) + fill->name.len + fill->owner.len + fill->etag.len +
+    size_t cost = fixed + stamps * sizeof(nb_stamp) + fill->name.len + fill->owner.len + fill->etag.len +
                   fill->modified_http.len + fill->headers.len + fill->headers_304.len + fill->checksum_headers.len;
     nb_entry *entry = calloc(1, cost);
     if (!entry)
@@ -166,12 +166,12 @@ static nb_entry *make_entry(const nb_fill *fill) {
     entry->size = fill->size;
     entry->modified_s = fill->modified_s;
     entry->extents_count = fill->extents_count;
-    _Atomic uint32_t *stamp = (_Atomic uint32_t *)((char *)entry + fixed);
+    nb_stamp *stamp = (nb_stamp *)((char *)entry + fixed);
     uint64_t at_byte = 0;
     for (size_t i = 0; i < fill->extents_count; i++) {
         entry->extents[i] = fill->extents[i];
         entry->extents[i].at = at_byte;
-        entry->extents[i].verified_s = stamp;
+        entry->extents[i].stamps = stamp;
         at_byte += fill->extents[i].length;
         stamp += blocks_of(&fill->extents[i]);
     }

@@ -28,6 +28,12 @@ enum {
     NB_EXTENTS_MAX = 64,
 };
 
+/* What is remembered of a block, in monotonic seconds; 0: never. */
+typedef struct {
+    _Atomic uint32_t verified_s; /* it matched its hash */
+    _Atomic uint32_t seen_s;     /* it was in the page cache */
+} nb_stamp;
+
 /* A run of an object's bytes in a file. */
 typedef struct {
     nb_file *file;
@@ -35,7 +41,7 @@ typedef struct {
     uint64_t offset; /* where it begins in the file */
     uint64_t length;
     uint64_t hash;   /* of a frame's payload; a blob's are in file->table */
-    _Atomic uint32_t *verified_s; /* for each block: when it last matched its hash, in monotonic seconds; 0: never */
+    nb_stamp *stamps; /* one for each block */
 } nb_extent;
 
 typedef struct nb_entry {
@@ -61,7 +67,7 @@ typedef struct {
     uint64_t size;
     int64_t modified_s;
     size_t extents_count;
-    nb_extent extents[NB_EXTENTS_MAX]; /* without `at` and verified_s */
+    nb_extent extents[NB_EXTENTS_MAX]; /* without `at` and stamps */
 } nb_fill;
 
 typedef struct {

@@ -53,21 +53,34 @@ static nb_status verify_block(nb_extent *extent, uint64_t block, char *scratch, 
     if (end > extent->length)
         end = extent->length;
     nb_status status = read_extent(extent, start, end, scratch, wait);
-    if (status == NB_OK)
-        atomic_store_explicit(&extent->verified_s[block], now_s(), memory_order_relaxed);
+    if (status == NB_OK) {
+        atomic_store_explicit(&extent->stamps[block].verified_s, now_s(), memory_order_relaxed);
+        atomic_store_explicit(&extent->stamps[block].seen_s, now_s(), memory_order_relaxed);
+    }
     return status;
 }
 
-static nb_status block_ready(nb_extent *extent, uint64_t block, char *scratch, bool wait) {
-    uint32_t verified = atomic_load_explicit(&extent->verified_s[block], memory_order_relaxed);
-    if (verified == 0 || now_s() - verified > NB_VERIFIED_S)
-        return verify_block(extent, block, scratch, wait);
-    if (wait)
-        return NB_OK;
+/* Whether a block that was verified before can be sent without waiting; asked of the kernel once in a while. */
+static bool is_at_hand(nb_extent *extent, uint64_t block) {
+    _Atomic uint32_t *seen_s = &extent->stamps[block].seen_s;
+    if (now_s() - atomic_load_explicit(seen_s, memory_order_relaxed) <= NB_SEEN_S)
+        return true;
     uint64_t start = extent->offset + block * block_size(extent), end = start + block_size(extent);
     if (end > extent->offset + extent->length)
         end = extent->offset + extent->length;
-    return is_cached(extent->file->fd, end - 1) && is_cached(extent->file->fd, start) ? NB_OK : NB_WOULD_BLOCK;
+    if (!is_cached(extent->file->fd, end - 1) || !is_cached(extent->file->fd, start))
+        return false;
+    atomic_store_explicit(seen_s, now_s(), memory_order_relaxed);
+    return true;
+}
+
+static nb_status block_ready(nb_extent *extent, uint64_t block, char *scratch, bool wait) {
+    uint32_t verified = atomic_load_explicit(&extent->stamps[block].verified_s, memory_order_relaxed);
+    if (verified == 0 || now_s() - verified > NB_VERIFIED_S)
+        return verify_block(extent, block, scratch, wait);
+    if (is_at_hand(extent, block))
+        return NB_OK;
+    return wait ? verify_block(extent, block, scratch, true) : NB_WOULD_BLOCK; /* reading is what brings it back */
 }
 
 nb_status nb_entry_ready(nb_entry *entry, uint64_t at, uint64_t end, char *scratch, bool wait, uint64_t *ready_end) {

@@ -13,6 +13,7 @@
 
 enum {
     NB_VERIFIED_S = 60,                  /* a block that matched its hash counts as verified for so long */
+    NB_SEEN_S = 1,                       /* and one that was in the page cache as still there */
     NB_SMALL_SIZE_BYTES_MAX = 8192,      /* read and sent in one go: cheaper than sendfile (measured) */
     NB_SENDFILE_SIZE_BYTES_MAX = 1 << 20,
     NB_WINDOW_SIZE_BYTES = 4 << 20,      /* what the disk pool reads before it reports back */
