@@ -96,6 +96,7 @@ nb_step nb_relay_begin(nb_conn *conn, const nb_request *request) {
     if (!relay)
         return NB_STEP_CLOSE;
     conn->relay = relay;
+    relay->payload = (nb_span){"", 0};
     conn->operation = NB_OP_RELAYED;
     relay->to_up = nb_buffer_take(&worker->buffers);
     relay->from_up = nb_buffer_take(&worker->buffers);

@@ -1,0 +1,418 @@
+/* The whole native plane without Python, for the sanitizers: every thread that the real server has, and a few clients.
+ *
+ *   stress_plane FOLDER SECONDS
+ *
+ * Clients send signed GETs, ranges and PUTs, relayed requests, rubbish, and connections that are cut anywhere. Beside
+ * them look-ups are answered, objects change, the key ring and the cache are replaced and the counters are read, all at
+ * once. Every answer that a client waits for must come and be right; ThreadSanitizer, AddressSanitizer and the leak
+ * checker say the rest. Exits with 0 when nothing was found.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "blocks.h"
+#include "plane/counters.h"
+#include "plane/lookup.h"
+#include "plane/plane.h"
+#include "plane/put.h"
+#include "plane/upload.h"
+
+enum { CLIENTS = 6, KEYS = 24, FRAME_SIZE = 5000, BLOB_BLOCKS = 3, HEAD_SIZE_MAX = 2048, LARGE_SIZE = 700000 };
+
+static nb_plane *plane;
+static atomic_bool is_over;
+static atomic_ulong answered, relayed, hits, stored;
+static char folder[512], segment_path[600], blob_path[600];
+static char frame[FRAME_SIZE], *blob;
+static uint64_t frame_hash, blob_size, blob_table_hash;
+static struct sockaddr_in address;
+
+#define MUST(condition)                                                      \
+    do {                                                                     \
+        if (!(condition)) {                                                  \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);  \
+            abort();                                                         \
+        }                                                                    \
+    } while (0)
+
+static unsigned chance(unsigned *state, unsigned below) {
+    *state = *state * 1664525u + 1013904223u;
+    return (*state >> 8) % below;
+}
+
+/* --- objects ------------------------------------------------------------------------------------------- */
+
+static void write_file(const char *path, const void *first, size_t first_size, const void *second, size_t second_size,
+                       const void *third, size_t third_size) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    MUST(fd >= 0 && write(fd, first, first_size) == (ssize_t)first_size);
+    MUST(write(fd, second, second_size) == (ssize_t)second_size);
+    MUST(write(fd, third, third_size) == (ssize_t)third_size);
+    close(fd);
+}
+
+static void make_objects(void) {
+    memset(frame, 'f', sizeof frame);
+    frame_hash = nb_hash(frame, sizeof frame);
+    snprintf(segment_path, sizeof segment_path, "%s/segment", folder);
+    write_file(segment_path, frame, sizeof frame, "", 0, "", 0);
+    blob_size = BLOB_BLOCKS * NB_BLOCK_SIZE - 7;
+    MUST((blob = malloc(blob_size)));
+    memset(blob, 'b', blob_size);
+    uint64_t table[BLOB_BLOCKS];
+    for (size_t i = 0; i < BLOB_BLOCKS; i++) {
+        size_t at = i * NB_BLOCK_SIZE, size = blob_size - at < NB_BLOCK_SIZE ? blob_size - at : NB_BLOCK_SIZE;
+        table[i] = nb_hash(blob + at, size);
+    }
+    blob_table_hash = nb_hash(table, sizeof table);
+    nb_blob_footer footer;
+    nb_blob_footer_encode(&footer, blob_size, blob_table_hash);
+    snprintf(blob_path, sizeof blob_path, "%s/blob", folder);
+    write_file(blob_path, blob, blob_size, table, sizeof table, &footer, sizeof footer);
+}
+
+/* --- what Python does ---------------------------------------------------------------------------------- */
+
+static void fill(nb_lookup *lookup) {
+    static const nb_span HEADERS = {"etag: \"x\"\r\n", 11};
+    nb_span name = nb_target_name(&lookup->target);
+    bool is_blob = name.ptr[name.len - 1] == 'b';
+    nb_file *file = is_blob ? nb_files_take_blob(&plane->cache.files, blob_path, blob_size, blob_table_hash)
+                            : nb_files_take_segment(&plane->cache.files, segment_path);
+    MUST(file);
+    nb_fill found = {.name = name, .owner = {"alice", 5}, .etag = {"x", 1}, .headers = HEADERS, .headers_304 = HEADERS,
+                     .size = is_blob ? blob_size : FRAME_SIZE, .extents_count = 1};
+    found.extents[0] = (nb_extent){.file = file, .length = found.size, .hash = frame_hash};
+    nb_lookup_fill(plane, lookup, &found);
+}
+
+static void *answer_lookups(void *unused) {
+    unsigned state = 1;
+    for (;;) {
+        nb_item *item = nb_queue_take(&plane->lookups, 16, 50);
+        if (!item && atomic_load(&is_over))
+            return unused;
+        for (nb_item *next; item; item = next) {
+            next = item->next;
+            nb_lookup *lookup = NB_OF(item, nb_lookup, item);
+            if (chance(&state, 20) == 0)
+                nb_lookup_decline(lookup);
+            else
+                fill(lookup);
+        }
+    }
+}
+
+static void answer_upload(nb_upload *upload, unsigned *state) {
+    static const nb_span REFUSAL = {"content-length: 0\r\n\r\n", 21};
+    char path[600];
+    switch (upload->want) {
+    case NB_WANT_ADMISSION:
+        nb_intake_learn(plane->intake, (nb_span){upload->target.name, upload->target.bucket_len}, upload->user->user_id);
+        snprintf(path, sizeof path, "%s/upload-XXXXXX", folder);
+        if (chance(state, 10) == 0)
+            nb_upload_decline(upload);
+        else if (nb_upload_is_small(upload))
+            nb_upload_admit(upload, -1, NB_CRC64NVME);
+        else
+            nb_upload_admit(upload, mkostemp(path, O_CLOEXEC), NB_CRC64NVME);
+        return;
+    case NB_WANT_DISCARD:
+        close(upload->fd);
+        nb_upload_free(upload);
+        return;
+    default:
+        if (upload->fd >= 0)
+            close(upload->fd);
+        upload->fd = -1;
+        if (upload->want == NB_WANT_COMMIT)
+            nb_upload_succeed(upload);
+        else
+            nb_upload_refuse(upload, 400, REFUSAL);
+    }
+}
+
+static void *answer_uploads(void *unused) {
+    unsigned state = 2;
+    for (;;) {
+        nb_item *item = nb_upload_take(plane, 32, 50);
+        if (!item && atomic_load(&is_over))
+            return unused;
+        for (nb_item *next; item; item = next) {
+            next = item->next;
+            answer_upload(NB_OF(item, nb_upload, item), &state);
+        }
+    }
+}
+
+static nb_keyring *new_ring(void) {
+    nb_key keys[] = {{{"ALICE", 5}, {"secret", 6}, {"alice", 5}}, {{"BOB", 3}, {"other", 5}, {"bob", 3}}};
+    nb_keyring *ring = nb_keyring_new(keys, 2, (nb_span){"us-east-1", 9});
+    MUST(ring);
+    return ring;
+}
+
+static void *change_things(void *unused) {
+    unsigned state = 3;
+    char name[32];
+    while (!atomic_load(&is_over)) {
+        snprintf(name, sizeof name, "bucket%ck%u", 0, chance(&state, KEYS));
+        nb_span span = {name, 7 + strlen(name + 7)};
+        nb_cache_begin(&plane->cache, span);
+        if (chance(&state, 2))
+            sched_yield();
+        nb_cache_end(&plane->cache, span);
+        unsigned what = chance(&state, 200);
+        if (what == 0)
+            nb_cache_clear(&plane->cache);
+        else if (what < 5)
+            nb_plane_set_ring(plane, new_ring());
+        nb_counters counters;
+        nb_plane_counters(plane, &counters);
+        MUST(counters.connections < 1000);
+        usleep(200);
+    }
+    return unused;
+}
+
+/* --- the embedded server ------------------------------------------------------------------------------- */
+
+/* Answers every head with two bytes, and reads off whatever body comes before the next. */
+static void *serve_one(void *argument) {
+    int fd = (int)(intptr_t)argument;
+    static const char ANSWER[] = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+    char bytes[65536];
+    size_t have = 0;
+    for (ssize_t count; (count = recv(fd, bytes + have, sizeof bytes - 1 - have, 0)) > 0;) {
+        bytes[have += (size_t)count] = 0;
+        char *end = strstr(bytes, "\r\n\r\n");
+        if (!end)
+            continue;
+        char *length = strstr(bytes, "content-length: "), *chunked = strstr(bytes, "transfer-encoding: chunked");
+        size_t left = length && length < end ? strtoul(length + 16, NULL, 10) : 0;
+        size_t size = (size_t)(end - bytes) + 4;
+        if ((chunked && chunked < end) || left > have - size)
+            break; /* refuse without reading: the plane copes */
+        have -= size + left;
+        memmove(bytes, bytes + size + left, have);
+        if (send(fd, ANSWER, sizeof ANSWER - 1, MSG_NOSIGNAL) < 0)
+            break;
+    }
+    close(fd);
+    return NULL;
+}
+
+static void *serve(void *argument) {
+    int listener = (int)(intptr_t)argument;
+    for (int fd; (fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0;) {
+        pthread_t thread;
+        MUST(pthread_create(&thread, NULL, serve_one, (void *)(intptr_t)fd) == 0);
+        pthread_detach(thread);
+    }
+    return NULL;
+}
+
+/* --- clients ------------------------------------------------------------------------------------------- */
+
+/* A signed head in `out`; its length. */
+static size_t sign(char out[HEAD_SIZE_MAX], const char *line, const char *headers) {
+    char timestamp[17], scope_date[9];
+    time_t now = time(NULL);
+    struct tm utc;
+    gmtime_r(&now, &utc);
+    strftime(timestamp, sizeof timestamp, "%Y%m%dT%H%M%SZ", &utc);
+    strftime(scope_date, sizeof scope_date, "%Y%m%d", &utc);
+    int size = snprintf(out, HEAD_SIZE_MAX,
+                        "%s HTTP/1.1\r\nhost: h\r\n%sx-amz-content-sha256: UNSIGNED-PAYLOAD\r\nx-amz-date: %s\r\n"
+                        "authorization: AWS4-HMAC-SHA256 Credential=ALICE/%s/us-east-1/s3/aws4_request, "
+                        "SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=%064d\r\n\r\n",
+                        line, headers, timestamp, scope_date, 0);
+    nb_request request;
+    nb_sigv4_claim *claim = malloc(sizeof *claim);
+    nb_sigv4_scratch *scratch = malloc(sizeof *scratch);
+    size_t scanned = 0;
+    MUST(claim && scratch && nb_http_request(out, (size_t)size, &scanned, &request) == size);
+    nb_sigv4_request head = {request.method, request.path, request.query, request.headers, request.headers_count};
+    nb_span canonical;
+    uint8_t key[NB_SIGV4_KEY_SIZE];
+    char text[NB_SIGV4_STRING_SIZE_MAX];
+    MUST(nb_sigv4_read(&head, claim) == NB_SIGV4_OK);
+    MUST(nb_sigv4_canonical_request(&head, claim, scratch, &canonical) == NB_SIGV4_OK);
+    nb_sigv4_derive_key((nb_span){"secret", 6}, claim->scope_date, claim->region, claim->service, key);
+    nb_span to_sign = {text, nb_sigv4_string_to_sign(claim, canonical, text)};
+    nb_sigv4_sign(key, to_sign, (char *)claim->signature.ptr);
+    free(claim);
+    free(scratch);
+    return (size_t)size;
+}
+
+static int open_connection(void) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    MUST(fd >= 0 && (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 || atomic_load(&is_over)));
+    struct timeval patience = {.tv_sec = 30};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    return fd;
+}
+
+static bool send_all(int fd, const char *bytes, size_t size) {
+    for (ssize_t count; size; bytes += count, size -= (size_t)count)
+        if ((count = send(fd, bytes, size, MSG_NOSIGNAL)) < 0)
+            return false;
+    return true;
+}
+
+/* Reads one answer; its status, 0 when the connection ended. The body must be `content`, repeated, or "ok". */
+static int read_answer(int fd, char content, bool *keeps) {
+    char head[4096], rest[65536];
+    size_t have = 0;
+    char *end;
+    do {
+        ssize_t count = recv(fd, head + have, 1, 0);
+        if (count <= 0 || have == sizeof head - 2)
+            return 0;
+        head[have += (size_t)count] = 0;
+    } while (!(end = strstr(head, "\r\n\r\n")));
+    int status = atoi(head + 9);
+    char *length = strcasestr(head, "content-length: ");
+    size_t left = length ? strtoul(length + 16, NULL, 10) : 0;
+    *keeps = strcasestr(head, "connection: close") == NULL;
+    bool is_object = strcasestr(head, "etag: ") != NULL;
+    while (left) {
+        ssize_t count = recv(fd, rest, left < sizeof rest ? left : sizeof rest, 0);
+        if (count <= 0)
+            return 0;
+        for (ssize_t i = 0; is_object && i < count; i++)
+            MUST(rest[i] == content);
+        left -= (size_t)count;
+    }
+    atomic_fetch_add(&answered, 1);
+    atomic_fetch_add(is_object ? &hits : &relayed, status < 300);
+    return status;
+}
+
+static int get(int fd, unsigned *state, bool *keeps) {
+    char line[128], head[HEAD_SIZE_MAX];
+    bool is_blob = chance(state, 4) == 0;
+    snprintf(line, sizeof line, "GET /bucket/k%u%s", chance(state, KEYS), is_blob ? "b" : "");
+    size_t size = sign(head, line, chance(state, 3) ? "" : "range: bytes=100-3999\r\n");
+    return send_all(fd, head, size) ? read_answer(fd, is_blob ? 'b' : 'f', keeps) : 0;
+}
+
+static int put(int fd, unsigned *state, bool *keeps) {
+    char line[128], headers[64], head[HEAD_SIZE_MAX];
+    size_t body_size = chance(state, 8) ? chance(state, 20000) : LARGE_SIZE;
+    snprintf(line, sizeof line, "PUT /bucket/put%u", chance(state, KEYS));
+    snprintf(headers, sizeof headers, "content-length: %zu\r\n", body_size);
+    size_t size = sign(head, line, headers), sent = chance(state, 10) ? body_size : body_size / 2;
+    char *body = calloc(1, body_size + 1);
+    bool is_sent = send_all(fd, head, size) && send_all(fd, body, sent);
+    free(body);
+    if (sent < body_size)
+        return 0; /* cut it */
+    int status = is_sent ? read_answer(fd, 0, keeps) : 0;
+    atomic_fetch_add(&stored, status == 200);
+    return status;
+}
+
+static int disturb(int fd, unsigned *state, bool *keeps) {
+    static const char *const RUBBISH[] = {"GET / HTTP/1.1\n\n", "\x16\x03\x01\r\n", "GET /bucket/k1 HT", "PUT / HTTP/1.1\r\n\r\n",
+                                          "PUT /x HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab"};
+    static const char PLAIN[] = "GET /other HTTP/1.1\r\nhost: h\r\n\r\n";
+    unsigned which = chance(state, 10);
+    if (which >= 5)
+        return send_all(fd, PLAIN, sizeof PLAIN - 1) ? read_answer(fd, 0, keeps) : 0;
+    send_all(fd, RUBBISH[which], strlen(RUBBISH[which]));
+    if (chance(state, 2)) {
+        struct linger at_once = {.l_onoff = 1};
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    }
+    return 0;
+}
+
+static void *be_a_client(void *argument) {
+    unsigned state = 100 + (unsigned)(uintptr_t)argument;
+    static int (*const DO[])(int, unsigned *, bool *) = {get, get, get, put, disturb};
+    while (!atomic_load(&is_over)) {
+        int fd = open_connection();
+        bool keeps = true;
+        for (unsigned i = chance(&state, 30); i && keeps && !atomic_load(&is_over); i--)
+            if (!DO[chance(&state, 5)](fd, &state, &keeps))
+                break;
+        close(fd);
+    }
+    return NULL;
+}
+
+/* --- all together -------------------------------------------------------------------------------------- */
+
+static int listen_behind(nb_settings *settings) {
+    struct sockaddr_un behind = {.sun_family = AF_UNIX};
+    snprintf(settings->upstream_path, sizeof settings->upstream_path, "%s/behind", folder);
+    snprintf(behind.sun_path, sizeof behind.sun_path, "%.100s/behind", folder);
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    MUST(bind(listener, (struct sockaddr *)&behind, sizeof behind) == 0 && listen(listener, 128) == 0);
+    return listener;
+}
+
+static int listen_front(void) {
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    MUST(bind(listener, (struct sockaddr *)&address, sizeof address) == 0 && listen(listener, 128) == 0);
+    MUST(getsockname(listener, (struct sockaddr *)&address, &size) == 0);
+    return listener;
+}
+
+int main(int count, char **arguments) {
+    MUST(count == 3);
+    snprintf(folder, sizeof folder, "%s", arguments[1]);
+    make_objects();
+    nb_settings settings = {.listener_count = 1, .threads = 3, .connections_max = 500, .requests_max = 500,
+                            .header_timeout_ms = 10000, .body_rate_bytes_per_s = 1, .body_grace_ms = 10000,
+                            .serves_objects = true, .takes_uploads = true, .disk_threads = 2,
+                            .cache_size_bytes = 1 << 20, .cache_files_max = 1};
+    memset(settings.token, 'a', sizeof settings.token - 1);
+    int behind = listen_behind(&settings), front = listen_front();
+    settings.listeners[0] = front;
+    const char *error = NULL;
+    MUST((plane = nb_plane_new(&settings, &error)));
+    nb_plane_set_ring(plane, new_ring());
+    MUST(nb_plane_start(plane, &error));
+    void *(*const ROLES[])(void *) = {answer_lookups, answer_uploads, change_things};
+    pthread_t roles[3], clients[CLIENTS], server;
+    MUST(pthread_create(&server, NULL, serve, (void *)(intptr_t)behind) == 0);
+    for (size_t i = 0; i < CLIENTS; i++)
+        MUST(pthread_create(&clients[i], NULL, be_a_client, (void *)(uintptr_t)i) == 0);
+    for (size_t i = 0; i < 3; i++)
+        MUST(pthread_create(&roles[i], NULL, ROLES[i], NULL) == 0);
+    sleep((unsigned)atoi(arguments[2]));
+    nb_plane_drain(plane); /* in the middle of it all */
+    usleep(100000);
+    atomic_store(&is_over, true);
+    nb_plane_stop(plane);
+    shutdown(front, SHUT_RDWR);
+    close(front);
+    for (size_t i = 0; i < 3; i++)
+        pthread_join(roles[i], NULL);
+    for (size_t i = 0; i < CLIENTS; i++)
+        pthread_join(clients[i], NULL);
+    shutdown(behind, SHUT_RDWR);
+    pthread_join(server, NULL);
+    close(behind);
+    nb_counters counters;
+    nb_plane_counters(plane, &counters);
+    MUST(counters.connections == 0 && counters.in_flight == 0);
+    nb_plane_free(plane);
+    free(blob);
+    printf("%lu answers, %lu objects, %lu relayed, %lu stored\n", answered, hits, relayed, stored);
+    MUST(hits && relayed && stored);
+    return 0;
+}
