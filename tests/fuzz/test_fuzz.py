@@ -15,12 +15,13 @@ import pytest
 HERE = Path(__file__).parent
 NATIVE = HERE.parent.parent / "nimbus" / "_native"
 SOURCES = {
+    "fuzz_aws": ["plane/aws_chunked.c", "plane/crc.c", "sigv4_claim.c", "sigv4_canonical.c"],
     "fuzz_http": ["plane/http.c"],
     "fuzz_body": ["plane/chunked.c", "plane/http.c", "plane/range.c", "plane/crc.c"],
     "fuzz_target": ["plane/target.c", "plane/conditions.c", "plane/http.c"],
     "fuzz_sigv4": ["sigv4_claim.c", "sigv4_canonical.c"],
 }
-LIBRARIES = {"fuzz_body": ["-lisal"], "fuzz_sigv4": ["-lcrypto"]}
+LIBRARIES = {"fuzz_aws": ["-lcrypto", "-lisal"], "fuzz_body": ["-lisal"], "fuzz_sigv4": ["-lcrypto"]}
 
 
 def test_every_target_has_its_sources_and_a_corpus() -> None:

@@ -25,9 +25,10 @@ NEXT: Final = b"GET /next HTTP/1.1\r\nHost: h\r\n\r\n"
 SEEN_MAX: Final = 2
 PATIENCE_S: Final = 2.0
 PATIENCE_OF_DOUBT_S: Final = 10.0
-MUTATIONS: Final = round(20_000 * SCALE)  # most are refused by our parser, and then nobody else is asked
-ASKED_MAX: Final = round(600 * SCALE)
-WAITING_MAX: Final = round(60 * SCALE)  # each costs the patience of every server
+_LENGTH: Final = min(SCALE, 8.0)  # a test has five minutes
+MUTATIONS: Final = round(20_000 * _LENGTH)  # most are refused by our parser, and then nobody else is asked
+ASKED_MAX: Final = round(600 * _LENGTH)
+WAITING_MAX: Final = round(60 * _LENGTH)  # each costs the patience of every server
 
 
 @pytest.fixture(scope="module")
