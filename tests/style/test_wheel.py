@@ -19,7 +19,7 @@ SECONDS_MAX = 240
 def build(folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     """Build a wheel from a copy of this repository into `folder`/dist."""
     copy = folder / "source"
-    for path in tracked(".py", ".pyi", ".pyx", ".pxd", ".c", ".h", ".toml", ".md", ".in", ".typed", ""):
+    for path in tracked(".py", ".pyi", ".pyx", ".pxi", ".pxd", ".c", ".h", ".toml", ".md", ".in", ".typed", ""):
         target = copy / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
