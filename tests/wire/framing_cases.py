@@ -355,7 +355,7 @@ _TARGETS: Final = (
         b"/x;y=z",
         b"/x:y@z",
         b"/!$&'()*+,;=",
-        b"/" + b"a" * 9000,
+        b"/" + b"a" * 6000,
     ),
 )
 _VERSIONS: Final = (

@@ -15,6 +15,7 @@ import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -107,8 +108,9 @@ async def _next_answer(reader: asyncio.StreamReader) -> Understood | None:
 class Peers:
     """The servers, and the loop on which they are asked."""
 
-    def __init__(self, all: list[Peer], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, all: list[Peer], heads: list[bytes], loop: asyncio.AbstractEventLoop) -> None:
         self.all = all
+        self.heads = heads  # that the echo has got from whoever relays to it
         self._loop = loop
 
     def understand(self, runs: list[bytes], count: int, patience_s: float) -> list[dict[str, list[Understood]]]:
@@ -141,12 +143,16 @@ async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
     return body
 
 
-async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _echo(heads: list[bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Behind nginx and HAProxy: their own framing is the only one it meets."""
     with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
         while True:
-            lines = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            heads.append(head)
+            lines = head.split(b"\r\n")
             headers = {line.split(b":", 1)[0].lower(): line.split(b":", 1)[1].strip() for line in lines[1:] if line}
+            if b"expect" in headers:
+                writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             if headers.get(b"transfer-encoding", b"").lower() == b"chunked":
                 body = await _read_chunks(reader)
             else:
@@ -200,10 +206,10 @@ def _process(*command: str) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def _running(folder: Path) -> AsyncIterator[list[Peer]]:
+async def _running(folder: Path, heads: list[bytes]) -> AsyncIterator[list[Peer]]:
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder))
     (folder / "haproxy.cfg").write_text(HAPROXY.format(folder=folder))
-    echo = await asyncio.start_unix_server(_echo, str(folder / "echo.sock"))
+    echo = await asyncio.start_unix_server(partial(_echo, heads), str(folder / "echo.sock"))
     hyper = Listener(bind_unix(str(folder / "hyper.sock")), _echo_application, Limits(header_timeout_s=1), 2048)
     hyper.start()
     with (
@@ -223,9 +229,10 @@ def running(folder: Path) -> Iterator[Peers]:
     """The three servers, up when the block begins."""
     ready: threading.Event = threading.Event()
     made: list[tuple[list[Peer], asyncio.AbstractEventLoop, asyncio.Event]] = []
+    heads: list[bytes] = []
 
     async def live() -> None:
-        async with _running(folder) as peers:
+        async with _running(folder, heads) as peers:
             over = asyncio.Event()
             made.append((peers, asyncio.get_running_loop(), over))
             ready.set()
@@ -236,7 +243,7 @@ def running(folder: Path) -> Iterator[Peers]:
     assert ready.wait(START_S_MAX), "the servers did not start: are nginx and haproxy installed?"
     peers, loop, over = made[0]
     try:
-        yield Peers(peers, loop)
+        yield Peers(peers, heads, loop)
     finally:
         loop.call_soon_threadsafe(over.set)
         thread.join()
