@@ -51,7 +51,7 @@ def test_the_wheel_holds_modules_stubs_headers_and_compiled_leaves_but_no_source
     leaves = {path.stem for path in sources(".pyx")}
     compiled = {Path(name).name.partition(".")[0] for name in names if name.endswith(".so")}
     assert compiled == leaves
-    assert [name for name in names if name.endswith((".pyx", ".c"))] == []
+    assert [name for name in names if name.endswith((".pyx", ".pxi", ".c"))] == []
 
 
 def test_the_wheel_holds_nothing_beside_the_package(wheel: Path) -> None:
