@@ -13,6 +13,7 @@ from pathlib import Path
 
 SECONDS_MAX = 30
 SERVE = (sys.executable, "-m", "nimbus", "serve")
+DATA_PLANES = ("off", "on")
 READY = re.compile(r"NimbusStore is ready at http://(.+):(\d+)\n")
 
 

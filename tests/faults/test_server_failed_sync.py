@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.faults.busy_writers import BUCKET, KIB, MIB, client_of
-from tests.faults.server_process import SERVE, Started, started
+from tests.faults.server_process import DATA_PLANES, SERVE, Started, started
 
 pytestmark = pytest.mark.serial
 
@@ -31,9 +31,11 @@ def failing_syncs(server: Started) -> Iterator[None]:
         tracer.send_signal(signal.SIGINT)
 
 
+@pytest.mark.parametrize("data_plane", DATA_PLANES)
 @pytest.mark.parametrize("size", [4 * KIB, 6 * MIB])
-def test_a_failed_sync_ends_all_writing_and_no_reading(tmp_path: Path, size: int) -> None:
-    with started([*SERVE, "--listen", "127.0.0.1:0", "--data", "data-dir"], cwd=tmp_path) as server:
+def test_a_failed_sync_ends_all_writing_and_no_reading(tmp_path: Path, size: int, data_plane: str) -> None:
+    command = [*SERVE, "--listen", "127.0.0.1:0", "--data", "data-dir", "--data-plane", data_plane]
+    with started(command, cwd=tmp_path) as server:
         client = client_of(server.port)
         client.create_bucket(Bucket=BUCKET)
         client.put_object(Bucket=BUCKET, Key="key", Body=b"kept" * (size // 4))
@@ -57,7 +59,7 @@ def test_a_failed_sync_ends_all_writing_and_no_reading(tmp_path: Path, size: int
         status, _, errors = server.ended()
         assert (status, "Traceback" in errors) == (0, False), errors
         assert "check the disk and restart" in errors
-    with started([*SERVE, "--listen", "127.0.0.1:0", "--data", "data-dir"], cwd=tmp_path) as server:
+    with started(command, cwd=tmp_path) as server:
         client = client_of(server.port)
         assert client.get_object(Bucket=BUCKET, Key="key")["Body"].read() == b"kept" * (size // 4)
         client.put_object(Bucket=BUCKET, Key="late", Body=b"x")

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from tests.faults.busy_writers import BUCKET, MIB, client_of
 from tests.faults.mounts import loop_disk
-from tests.faults.server_process import SECONDS_MAX, SERVE, Started, started
+from tests.faults.server_process import DATA_PLANES, SECONDS_MAX, SERVE, Started, started
 
 pytestmark = pytest.mark.serial
 
@@ -38,8 +38,9 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(root)], check=True)
 
 
-def serving(disk: Path) -> AbstractContextManager[Started]:
-    return started([*SERVE, "--listen", "127.0.0.1:0", "--data", str(disk / "data-dir")], cwd=disk.parent)
+def serving(disk: Path, data_plane: str) -> AbstractContextManager[Started]:
+    command = [*SERVE, "--listen", "127.0.0.1:0", "--data", str(disk / "data-dir"), "--data-plane", data_plane]
+    return started(command, cwd=disk.parent)
 
 
 def refusal(call: Callable[..., Any], **arguments: Any) -> tuple[int, str] | None:
@@ -89,8 +90,9 @@ def stop(server: Started) -> None:
     assert (status, "Traceback" in errors) == (0, False), errors
 
 
-def test_a_full_disk_refuses_writes_and_nothing_else(disk: Path) -> None:
-    with serving(disk) as server:
+@pytest.mark.parametrize("data_plane", DATA_PLANES)
+def test_a_full_disk_refuses_writes_and_nothing_else(disk: Path, data_plane: str) -> None:
+    with serving(disk, data_plane) as server:
         client = client_of(server.port)
         client.create_bucket(Bucket=BUCKET)
         upload_id = client.create_multipart_upload(Bucket=BUCKET, Key="upload")["UploadId"]
@@ -107,7 +109,7 @@ def test_a_full_disk_refuses_writes_and_nothing_else(disk: Path) -> None:
         check(client, keys)
         server.process.kill()
         client.close()
-    with serving(disk) as server:
+    with serving(disk, data_plane) as server:
         client = client_of(server.port)
         check(client, keys)
         assert refusal(client.delete_object, Key=keys.pop()) is None

@@ -20,7 +20,7 @@ import pytest
 from tests.conftest import SCALE
 from tests.faults.busy_writers import BUCKET, MIB, Writer, abort_uploads, client_of, listed_sizes
 from tests.faults.mounts import LoopDisk, loop_disk
-from tests.faults.server_process import SERVE, Started, started
+from tests.faults.server_process import DATA_PLANES, SERVE, Started, started
 
 pytestmark = pytest.mark.serial
 
@@ -28,14 +28,15 @@ WRITERS = 6
 START_S_MAX = 10.0  # of which most is Python's on a busy machine
 FREED_S_MAX = 40.0
 SLACK_BYTES = 2 * MIB  # of the data engine's files beyond the live bytes: headers and blocks begun
-ROUNDS = max(2, round(3 * SCALE))
+ROUNDS = max(1, round(2 * SCALE))
 
 
 @contextmanager
-def serving(directory: Path) -> Iterator[tuple[Started, Any]]:
+def serving(directory: Path, data_plane: str) -> Iterator[tuple[Started, Any]]:
     """A server over `directory`, ready in time, and a client of it."""
     begun = time.monotonic()
-    with started([*SERVE, "--listen", "127.0.0.1:0", "--data", str(directory)], cwd=directory.parent) as server:
+    command = [*SERVE, "--listen", "127.0.0.1:0", "--data", str(directory), "--data-plane", data_plane]
+    with started(command, cwd=directory.parent) as server:
         assert time.monotonic() - begun < START_S_MAX
         client = client_of(server.port)
         try:
@@ -88,36 +89,38 @@ def await_freed(client: Any, directory: Path) -> None:
         time.sleep(0.2)
 
 
-def test_a_killed_server_loses_nothing_acknowledged_and_gives_back_the_rest(tmp_path: Path) -> None:
+@pytest.mark.parametrize("data_plane", DATA_PLANES)
+def test_a_killed_server_loses_nothing_acknowledged_and_gives_back_the_rest(tmp_path: Path, data_plane: str) -> None:
     chance = random.Random(1)
     writers = [Writer(number, 1) for number in range(WRITERS)]
     directory = tmp_path / "data-dir"
-    with serving(directory) as (server, client):
+    with serving(directory, data_plane) as (server, client):
         client.create_bucket(Bucket=BUCKET)
         end_quietly(server)
     for _ in range(ROUNDS):
-        with serving(directory) as (server, client):
+        with serving(directory, data_plane) as (server, client):
             check(client, writers)
             with busy(server, writers, chance.uniform(0.2, 1.5)):
                 server.process.kill()
     assert all(writer.acknowledged for writer in writers)
-    with serving(directory) as (server, client):
+    with serving(directory, data_plane) as (server, client):
         check(client, writers)
         await_freed(client, directory)
         check(client, writers)
         end_quietly(server)
 
 
-def test_a_power_cut_under_a_busy_server_takes_nothing_acknowledged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("data_plane", DATA_PLANES)
+def test_a_power_cut_under_a_busy_server_takes_nothing_acknowledged(tmp_path: Path, data_plane: str) -> None:
     chance = random.Random(2)
     writers = [Writer(number, 2) for number in range(WRITERS)]
     with loop_disk(tmp_path, 1024 * MIB) as disk:
         directory = disk.root / "data-dir"
-        with serving(directory) as (server, client):
+        with serving(directory, data_plane) as (server, client):
             client.create_bucket(Bucket=BUCKET)
             end_quietly(server)
         for _ in range(ROUNDS):
-            with serving(directory) as (server, client):
+            with serving(directory, data_plane) as (server, client):
                 check(client, writers)
                 with busy(server, writers, chance.uniform(0.2, 1.5)):
                     disk.cut_power()
@@ -125,7 +128,7 @@ def test_a_power_cut_under_a_busy_server_takes_nothing_acknowledged(tmp_path: Pa
                     server.process.wait()
             _power_up(disk)
         assert all(writer.acknowledged for writer in writers)
-        with serving(directory) as (server, client):
+        with serving(directory, data_plane) as (server, client):
             check(client, writers)
             await_freed(client, directory)
             check(client, writers)
