@@ -36,7 +36,9 @@ HEADERS: dict[str, tuple[str, str]] = {
 }
 
 # A change in one of these compiles every leaf again.
-HEADERS_OF_OURS = sorted(str(path) for pattern in ("*.h", "*.pxd", "*.pxi", "plane/*.h") for path in NATIVE.glob(pattern))
+HEADERS_OF_OURS = sorted(
+    str(path) for pattern in ("*.h", "*.pxd", "*.pxi", "plane/*.h") for path in NATIVE.glob(pattern)
+)
 
 FLAGS = ["-O3", "-std=gnu11", "-Wall", "-Wextra", "-fstack-protector-strong", "-D_FORTIFY_SOURCE=2"]
 SANITIZE = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-fno-sanitize-recover=undefined"]

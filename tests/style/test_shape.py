@@ -56,7 +56,9 @@ def test_every_file_starts_with_a_paragraph_that_says_what_it_is() -> None:
     # In C a feature macro may have to come first.
     c_start = re.compile(r"(#define \w+( \w+)?\n+)*(/\*|//)")
     silent += [name(path) for path in sources(".c", ".h") if not c_start.match(path.read_text())]
-    silent += [name(path) for path in sources(".pyx", ".pxd", ".pxi", ".pyi") if not re.match(r'#|"""', path.read_text())]
+    silent += [
+        name(path) for path in sources(".pyx", ".pxd", ".pxi", ".pyi") if not re.match(r'#|"""', path.read_text())
+    ]
     assert silent == []
 
 
