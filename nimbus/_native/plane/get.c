@@ -131,6 +131,14 @@ static nb_status prepare(nb_conn *conn, nb_entry *entry, const plan *plan) {
     return status;
 }
 
+/* The lead goes out with the head, the rest by sendfile. */
+static bool begin_body(nb_conn *conn, nb_entry *entry, const plan *plan) {
+    nb_buffer *out = conn->out;
+    size_t lead = nb_entry_lead(entry, plan->start, plan->end, out->data + out->end, nb_buffer_room(out));
+    out->end += lead;
+    return nb_reply_begin(conn, entry, plan->start + lead, plan->end);
+}
+
 static nb_get_verdict wait_for_disk(nb_conn *conn, nb_entry *entry, const plan *plan) {
     if (++conn->disk_waits > DISK_WAITS_MAX || !nb_disk_ask(conn, entry, plan->start, plan->end))
         return NB_GET_RELAY;
@@ -158,7 +166,7 @@ static nb_get_verdict answer(nb_conn *conn, const nb_request *request, nb_entry 
         conn->phase = NB_PHASE_REPLY;
         nb_conn_set_timer(conn, NB_TIMER_PACE);
         bool has_more = plan.sends_body && plan.start < plan.end && !is_small(entry, &plan);
-        if (has_more && nb_reply_begin(conn, entry, plan.start, plan.end))
+        if (has_more && begin_body(conn, entry, &plan))
             return verdict;
         if (has_more)
             verdict = NB_GET_RELAY;

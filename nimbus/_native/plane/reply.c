@@ -12,6 +12,8 @@
 
 #include "plane/disk.h"
 
+enum { PAGE_SIZE_BYTES = 4096 };
+
 static uint32_t now_s(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
@@ -102,6 +104,18 @@ nb_status nb_entry_ready(nb_entry *entry, uint64_t at, uint64_t end, char *scrat
 nb_status nb_entry_read(nb_entry *entry, uint64_t at, uint64_t end, char *out, bool wait) {
     nb_extent *extent = extent_at(entry, at);
     return read_extent(extent, at - extent->at, end - extent->at, out, wait);
+}
+
+size_t nb_entry_lead(nb_entry *entry, uint64_t at, uint64_t end, char *out, size_t room) {
+    const nb_extent *extent = extent_at(entry, at);
+    uint64_t offset = extent->offset + (at - extent->at), extent_end = extent->at + extent->length;
+    size_t size = (PAGE_SIZE_BYTES - offset % PAGE_SIZE_BYTES) % PAGE_SIZE_BYTES;
+    if (end > extent_end)
+        end = extent_end;
+    if (size > end - at || size > room)
+        return 0;
+    struct iovec one = {out, size};
+    return size && preadv2(extent->file->fd, &one, 1, (off_t)offset, RWF_NOWAIT) == (ssize_t)size ? size : 0;
 }
 
 /* --- sending ------------------------------------------------------------------------------------------- */

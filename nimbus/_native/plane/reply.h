@@ -34,6 +34,11 @@ nb_status nb_entry_ready(nb_entry *entry, uint64_t at, uint64_t end, char *scrat
 /* Verified bytes [at, end) of one extent into out. */
 nb_status nb_entry_read(nb_entry *entry, uint64_t at, uint64_t end, char *out, bool wait);
 
+/* Copy what lies between byte `at` and the next page of its file, so that sendfile can begin on a page: its pipe holds
+ * sixteen, and one more costs a round of its own (64 KiB then cost twice as much, measured). How many bytes; 0 is fine.
+ * REQUIRES: nb_entry_ready has just said that they are. */
+size_t nb_entry_lead(nb_entry *entry, uint64_t at, uint64_t end, char *out, size_t room);
+
 /* Take over the entry and send its bytes [at, end) behind what is in conn->out. */
 bool nb_reply_begin(nb_conn *conn, nb_entry *entry, uint64_t at, uint64_t end);
 nb_step nb_reply_step(nb_conn *conn);
