@@ -119,6 +119,10 @@ class _Settings(Protocol):
     @property
     def body_grace_ms(self) -> int: ...
     @property
+    def takes_uploads(self) -> bool:
+        """Whether somebody answers `take_uploads`; else uploads are relayed, too."""
+
+    @property
     def serves_objects(self) -> bool:
         """Whether somebody takes the look-ups; if not, every request is relayed."""
 
@@ -244,3 +248,128 @@ class Plane:
         Plain ones by name; for each of OPERATIONS `requests_<operation>` by status class (0: no answer),
         `latency_<operation>` by power-of-two buckets of microseconds, and `latency_sum_us_<operation>`.
         """
+
+# --- uploads ------------------------------------------------------------------------------------------------
+
+AWS_FORMS: tuple[str, ...]
+AWS_FAULTS: tuple[str, ...]
+UPLOAD_WANTS: tuple[str, ...]
+UPLOAD_FAULTS: tuple[str, ...]
+
+class AwsChunkedFault(ValueError):
+    """What is wrong with an aws-chunked body: one of AWS_FAULTS; of a mismatch also what should have been signed."""
+
+    fault: str
+    string_to_sign: bytes
+    provided: bytes
+
+    def __init__(self, fault: str, string_to_sign: bytes, provided: bytes) -> None: ...
+
+def decode_aws_chunked(
+    form: str,
+    pieces: list[bytes],
+    decoded_length: int,
+    seed: tuple[bytes, bytes, bytes, bytes] | None,
+    declared: list[bytes],
+) -> tuple[bytes, dict[str, str]]:
+    """Payload and trailers of a body cut into `pieces`. `form` is one of AWS_FORMS, `seed` the signing key, timestamp,
+    scope and signature of the head. Raises AwsChunkedFault.
+    """
+
+def decode_base64(text: bytes, size: int) -> bytes | None:
+    """The bytes of canonical base64 of exactly `size` bytes, else None."""
+
+class Upload:
+    """An upload in Python's hands. It is answered once, by one of the methods; whoever drops it unanswered declines it.
+
+    `want` indexes UPLOAD_WANTS: "admission" is answered by `admit` or `decline`, "commit" by `succeed` or `refuse`,
+    "refusal" by `refuse`, "discard" by `forget`. Any thread. Properties may be read until then.
+    """
+
+    want: int
+
+    def admit(self, fd: int, algorithm: str | None) -> None:
+        """Let the body come. A large one is written to `fd`, which stays the caller's (-1: it is small). `algorithm` is
+        the checksum that a part is kept with; None leaves what the head decided."""
+
+    def decline(self) -> None:
+        """Let the embedded server answer."""
+
+    def succeed(self) -> None:
+        """It is committed: 200 with ETag and checksum."""
+
+    def refuse(self, status: int, answer: bytes) -> None:
+        """All header lines but Date and Connection, an empty line, and the document."""
+
+    def forget(self) -> None:
+        """Nobody waits for an answer."""
+
+    @property
+    def bucket(self) -> str: ...
+    @property
+    def key(self) -> str:
+        """Raises UnicodeDecodeError for a key that is no text."""
+
+    @property
+    def user_id(self) -> str: ...
+    @property
+    def access_key(self) -> str: ...
+    @property
+    def request_id(self) -> str: ...
+    @property
+    def path(self) -> bytes:
+        """As it came, without the query."""
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Those that describe the object or set a condition."""
+
+    @property
+    def part_number(self) -> int:
+        """0: not a part."""
+
+    @property
+    def upload_id(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def is_small(self) -> bool:
+        """Whether the payload is in memory; else it is in the blob."""
+
+    @property
+    def payload(self) -> bytes:
+        """A copy."""
+
+    @property
+    def fd(self) -> int: ...
+    @property
+    def table_hash(self) -> int:
+        """Of the blob's block table; the file is whole and synced when a commit is wanted."""
+
+    @property
+    def etag(self) -> str: ...
+    @property
+    def given(self) -> str | None:
+        """The algorithm of the client's own checksum."""
+
+    @property
+    def checksums(self) -> dict[str, str]: ...
+    @property
+    def is_trailer(self) -> bool: ...
+    @property
+    def fault(self) -> str:
+        """One of UPLOAD_FAULTS."""
+
+    @property
+    def error_number(self) -> int:
+        """Of a disk fault: errno of the write, or minus the errno of the sync."""
+
+    @property
+    def framing_fault(self) -> AwsChunkedFault:
+        """Of a framing fault."""
+
+def take_uploads(plane: Plane, count_max: int, timeout_ms: int) -> list[Upload] | None:
+    """Uploads that want something, in order; waits with the GIL released. None once the plane has stopped.
+
+    The MD5s of small ones that want a commit are computed here, side by side.
+    """

@@ -13,6 +13,7 @@ from typing import Any
 
 import uvloop
 
+from nimbus._native.plane import Plane
 from nimbus.auth.api import User
 from nimbus.auth.keys import KeyRing, Secret
 from nimbus.auth.verifier import HeadVerifier
@@ -56,11 +57,17 @@ async def _serve(folder: Path, mode: str, grace_s: float) -> None:
     app = App(Services(store, verifier, clock, ThreadPoolExecutor(2), settings))
     bound = bind(Address(host="127.0.0.1", port=0))
     listener: Any
+    planes: list[Plane] = []
+
+    def uploads_of(plane: Plane) -> PlaneUploads:
+        planes.append(plane)
+        return PlaneUploads(plane, store.handover, data, app)
+
     if mode == "on":
         users = [Key(*row) for row in (OWNER, OTHER)]
         listener = PlaneListener(
             bound, S3Asgi(app), config, CONNECTIONS, users, map, data, _checks,
-            lambda plane: PlaneUploads(plane, store.handover, data, app),
+            uploads_of,
         )  # fmt: skip
     else:
         listener = Listener(bound, S3Asgi(app), limits, CONNECTIONS)
@@ -68,6 +75,8 @@ async def _serve(folder: Path, mode: str, grace_s: float) -> None:
     print(bound.address.text, flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
     await listener.drain(5.0)
+    taken: list[Any] = [plane.counters()[name] for plane in planes for name in ("requests_put", "requests_part")]
+    print(sum(sum(counts) for counts in taken), flush=True)
     await store.close()
     committer.close()
     data.close()

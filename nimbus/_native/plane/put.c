@@ -117,7 +117,12 @@ static void admitted(nb_conn *conn, nb_upload *upload) {
 
 /* --- from the wire to a block -------------------------------------------------------------------------- */
 
+/* All digests but MD5 are computed here, where the bytes are in the cache still. */
 static void send_block(nb_upload *upload) {
+    nb_span block = {upload->block, upload->filled};
+    if (!nb_digests_update(&upload->digests, block))
+        upload->fault = NB_FAULT_INTERNAL;
+    upload->table[upload->block_count++] = nb_hash(block.ptr, block.len);
     upload->writing = upload->block;
     upload->writing_size = upload->filled;
     upload->block = upload->spare;

@@ -89,6 +89,7 @@ typedef struct nb_upload {
     char *spare, *writing; /* the other block, and the one that the ingest thread has */
     size_t writing_size;
     uint64_t *table;
+    size_t block_count;
     uint64_t written, table_hash;
     nb_fault write_fault; /* the ingest thread's own: `fault` is the worker's meanwhile */
     bool is_busy, is_last, is_abandoned, is_counted;

@@ -1,8 +1,8 @@
-/* The bytes of large uploads: hashed side by side and written block by block, then made durable.
+/* The bytes of large uploads: their MD5s computed side by side, and written block by block, then made durable.
  *
  * One thread hashes for all workers, because MD5 is fast only with many streams next to each other: it takes what is
- * ready, waits a moment for streams that are about to be, and runs them through the lanes of md5.h together. The same
- * bytes, still in the cache, are checked, hashed for the block table and written. A few more threads do nothing but wait
+ * ready, waits a moment for streams that are about to be, runs them through the lanes of md5.h together, and writes them.
+ * (The other digests are quick by themselves, and the workers' own business.) A few more threads do nothing but wait
  * for fdatasync.
  *
  * Must always hold: an upload has one block here at a time; a write that failed is told and never tried again.
@@ -39,7 +39,7 @@ static bool write_all(int fd, const char *bytes, size_t size, uint64_t offset) {
 }
 
 static bool write_end(nb_upload *upload) {
-    size_t table_size = (upload->written + NB_BLOCK_SIZE - 1) / NB_BLOCK_SIZE * sizeof *upload->table;
+    size_t table_size = upload->block_count * sizeof *upload->table;
     upload->table_hash = nb_hash(upload->table, table_size);
     nb_blob_footer footer;
     nb_blob_footer_encode(&footer, upload->written, upload->table_hash);
@@ -48,12 +48,8 @@ static bool write_end(nb_upload *upload) {
 }
 
 static void take_block(nb_upload *upload) {
-    nb_span block = {upload->writing, upload->writing_size};
-    if (!nb_digests_update(&upload->digests, block))
-        upload->write_fault = NB_FAULT_INTERNAL;
-    upload->table[upload->written / NB_BLOCK_SIZE] = nb_hash(block.ptr, block.len);
-    bool is_written = write_all(upload->fd, block.ptr, block.len, upload->written);
-    upload->written += block.len;
+    bool is_written = write_all(upload->fd, upload->writing, upload->writing_size, upload->written);
+    upload->written += upload->writing_size;
     if (!is_written || (upload->is_last && !write_end(upload))) {
         upload->error_number = errno ? errno : EIO;
         upload->write_fault = NB_FAULT_DISK;

@@ -1,0 +1,503 @@
+"""Uploads through the native plane and without it: the same requests, the same answers, byte for byte.
+
+Each request is sent raw to two nodes, one with the plane in front; status, headers (but the date and the ids) and
+body must be alike, and what was refused must have left nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.parse
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+import msgspec
+import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+
+from nimbus._native.sigv4 import derive_signing_key
+from nimbus._native.sigv4 import sign as sign_text
+from nimbus.s3.checksums import ALGORITHMS, encode
+from tests.wire.plane_front import Peer
+from tests.wire.plane_node import OTHER, OWNER
+
+EMPTY = hashlib.sha256().hexdigest()
+SMALL, LARGE = b"0123456789abcdef" * 1000, bytes(range(256)) * 3000
+ANSWER = tuple[int, dict[str, str], bytes]
+UNLIKE = ("date", "x-amz-request-id", "x-amz-id-2")
+
+
+class Node(msgspec.Struct):
+    """A node for these tests."""
+
+    host: str
+    port: int
+    folder: Path
+
+    def blobs(self) -> set[Path]:
+        """The files of large objects, whole or not."""
+        return set(self.folder.rglob("*.blob"))
+
+    def connect(self) -> Peer:
+        return Peer(socket.create_connection((self.host, self.port), 20))
+
+    def client(self, who: tuple[str, str, str] = OWNER) -> Any:
+        return boto3.client(
+            "s3",
+            endpoint_url=f"http://{self.host}:{self.port}",
+            aws_access_key_id=who[0],
+            aws_secret_access_key=who[1],
+            region_name="us-east-1",
+            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"max_attempts": 0}),
+        )
+
+    def sign(
+        self,
+        path: str,
+        headers: dict[str, str],
+        payload: str,
+        who: tuple[str, str, str] = OWNER,
+        break_signature: bool = False,
+    ) -> tuple[bytes, dict[str, str]]:
+        """The head of a signed PUT, and its headers."""
+        headers = {"Host": f"{self.host}:{self.port}", "x-amz-content-sha256": payload, **headers}
+        request = AWSRequest("PUT", f"http://{self.host}:{self.port}{path}", headers=headers)
+        request.context["payload_signing_enabled"] = False
+        signer = _Signer(Credentials(who[0], who[1]), "s3", "us-east-1")
+        signer.text = payload
+        signer.add_auth(request)
+        signed = dict(request.headers.items())
+        if break_signature:
+            at = signed["Authorization"].rindex("=") + 1
+            signed["Authorization"] = signed["Authorization"][:at] + "0" * 64
+        lines = "".join(f"{name}: {value}\r\n" for name, value in signed.items())
+        return f"PUT {path} HTTP/1.1\r\n{lines}\r\n".encode(), signed
+
+
+class _Signer(S3SigV4Auth):  # type: ignore[misc]
+    """Signs the payload form that a test wants."""
+
+    text = ""
+
+    def payload(self, request: Any) -> str:
+        return self.text
+
+    def _modify_request_before_signing(self, request: Any) -> None:
+        kept = request.headers["x-amz-content-sha256"]
+        super()._modify_request_before_signing(request)
+        del request.headers["X-Amz-Content-SHA256"]
+        request.headers["x-amz-content-sha256"] = kept
+
+
+@contextmanager
+def node(mode: str, *more: str) -> Iterator[Node]:
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.wire.plane_node", folder, mode, *more],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).resolve().parents[2],
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        address = process.stdout.readline().strip()
+        assert address, process.stderr.read()
+        host, port = address.rsplit(":", 1)
+        try:
+            yield Node(host, int(port), Path(folder))
+        finally:
+            process.stdin.close()
+            status = process.wait(30)
+            taken = int(process.stdout.read())
+            errors = process.stderr.read()
+            process.stdout.close()
+            process.stderr.close()
+        assert (status, errors) == (0, "")
+        assert (taken > 100) is (mode == "on")  # or the plane has relayed what it should take itself
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[tuple[Node, Node]]:
+    """One with the plane, one without; both have the bucket `bucket`, and `foreign` of somebody else."""
+    with node("on", "2") as native, node("off", "2") as plain:
+        for one in (native, plain):
+            one.client().create_bucket(Bucket="bucket")
+            one.client(OTHER).create_bucket(Bucket="foreign")
+            one.client().put_object(Bucket="bucket", Key="known", Body=b"makes the bucket known")
+        yield native, plain
+
+
+def normal(answer: ANSWER) -> ANSWER:
+    status, headers, body = answer
+    body = re.sub(rb"<(RequestId|HostId|LastModified)>[^<]*<", rb"<\1><", body)
+    for name in ("StringToSign", "SignatureProvided", "CanonicalRequest"):  # they hold the time and the address
+        body = re.sub(b"<%s>[^<]*<" % name.encode(), b"<%s><" % name.encode(), body)
+    names = {name.lower(): value for name, value in headers.items() if name.lower() not in UNLIKE}
+    if b"<Code>" in body:
+        names["content-length"] = ""
+    return status, names, body
+
+
+def put(one: Node, path: str, headers: dict[str, str], body: bytes, payload: str, **how: Any) -> ANSWER:
+    head, _ = one.sign(path, {"Content-Length": str(len(body)), **headers}, payload, **how)
+    peer = one.connect()
+    try:
+        peer.send(head + body)
+        return peer.response()
+    finally:
+        peer.close()
+
+
+def alike(nodes: tuple[Node, Node], send: Callable[[Node], ANSWER]) -> ANSWER:
+    """What both nodes answer."""
+    native, plain = (normal(send(one)) for one in nodes)
+    assert native == plain
+    return native
+
+
+def unsigned(nodes: tuple[Node, Node], path: str, body: bytes, **headers: str) -> ANSWER:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return alike(nodes, lambda one: put(one, path, named, body, "UNSIGNED-PAYLOAD"))
+
+
+def described(one: Node, key: str) -> dict[str, Any]:
+    """What HeadObject says of an object, but when it was written."""
+    head = dict(one.client().head_object(Bucket="bucket", Key=key))
+    del head["ResponseMetadata"], head["LastModified"]
+    return head
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    """Whether it comes to hold within seconds."""
+    for _ in range(2000):
+        if holds():
+            return True
+        threading.Event().wait(0.005)
+    return False
+
+
+def is_absent(nodes: tuple[Node, Node], key: str) -> bool:
+    listed = [one.client().list_objects_v2(Bucket="bucket", Prefix=key).get("KeyCount") for one in nodes]
+    return listed == [0, 0]
+
+
+BODIES = {"empty": b"", "small": SMALL, "frame": bytes(262_144), "blob": bytes(262_145), "large": LARGE}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_body_of_any_size_is_stored_as_it_came(nodes: tuple[Node, Node], name: str) -> None:
+    body = BODIES[name]
+    status, headers, _ = unsigned(nodes, f"/bucket/size-{name}", body)
+    assert (status, headers["etag"]) == (200, f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"')
+    for one in nodes:
+        assert one.client().get_object(Bucket="bucket", Key=f"size-{name}")["Body"].read() == body
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("body", [SMALL, LARGE], ids=["small", "large"])
+def test_every_checksum_is_checked_and_answered(nodes: tuple[Node, Node], algorithm: str, body: bytes) -> None:
+    row = ALGORITHMS[algorithm]
+    digest = row.new()
+    digest.update(body)
+    value = encode(digest.digest())
+    right = unsigned(nodes, "/bucket/checksum", body, **{row.header: value})
+    assert (right[0], right[1][row.header]) == (200, value)
+    wrong = unsigned(nodes, f"/bucket/wrong-{algorithm}", body, **{row.header: encode(bytes(row.size_bytes))})
+    assert wrong[0] == 400
+    assert b"<Code>BadDigest<" in wrong[2]
+    assert is_absent(nodes, f"wrong-{algorithm}")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-MD5": "AAAAAAAAAAAAAAAAAAAAAA=="},
+        {"Content-MD5": base64.b64encode(hashlib.md5(SMALL, usedforsecurity=False).digest()).decode()},
+        {"Content-MD5": "nonsense"},
+        {"x-amz-checksum-crc32": "AAAAAA=", "x-amz-checksum-crc32c": "AAAAAA=="},
+        {"x-amz-checksum-crc32": "AAAAAB=="},
+        {"x-amz-sdk-checksum-algorithm": "CRC32"},
+        {"x-amz-sdk-checksum-algorithm": "NONE"},
+        {"x-amz-meta-a": "1", "x-amz-meta-b": "ü", "Content-Type": "text/plain", "Cache-Control": "no-store"},
+        {"x-amz-meta-a": "a" * 3000},
+        {"Content-Encoding": "gzip,aws-chunked", "Expires": "tomorrow", "Content-Disposition": "inline"},
+        {"x-amz-acl": "public-read"},
+        {"x-amz-acl": "private", "x-amz-storage-class": "STANDARD"},
+        {"x-amz-storage-class": "GLACIER"},
+        {"x-amz-tagging": "a=b"},
+        {"x-amz-server-side-encryption": "AES256"},
+        {"x-amz-copy-source": "/bucket/known"},
+        {"x-amz-trailer": "x-amz-checksum-crc32"},
+        {"If-None-Match": "*"},
+        {"If-Match": '"none"'},
+        {"Content-Type": ""},
+    ],
+    ids=str,
+)
+def test_headers_mean_what_they_mean_without_the_plane(nodes: tuple[Node, Node], headers: dict[str, str]) -> None:
+    encoded = {name: value.encode().decode("latin-1") for name, value in headers.items()}
+    alike(nodes, lambda one: put(one, "/bucket/headers", encoded, SMALL, "UNSIGNED-PAYLOAD"))
+    heads = [one.client().list_objects_v2(Bucket="bucket", Prefix="headers").get("KeyCount") for one in nodes]
+    assert heads[0] == heads[1]
+    if heads == [1, 1]:
+        assert described(nodes[0], "headers") == described(nodes[1], "headers")
+
+
+@pytest.mark.parametrize("body", [SMALL, LARGE], ids=["small", "large"])
+def test_a_signed_payload_must_be_the_one_that_was_signed(nodes: tuple[Node, Node], body: bytes) -> None:
+    right = hashlib.sha256(body).hexdigest()
+    assert alike(nodes, lambda one: put(one, "/bucket/hash", {}, body, right))[0] == 200
+    wrong = alike(nodes, lambda one: put(one, "/bucket/wronghash", {}, body, EMPTY))
+    assert b"XAmzContentSHA256Mismatch" in wrong[2]
+    assert is_absent(nodes, "wronghash")
+
+
+def test_who_may_not_write_is_told_before_the_body(nodes: tuple[Node, Node]) -> None:
+    def send(one: Node, path: str, how: dict[str, Any]) -> ANSWER:
+        head, _ = one.sign(path, {"Content-Length": "5", "Expect": "100-continue"}, "UNSIGNED-PAYLOAD", **how)
+        peer = one.connect()
+        peer.send(head)
+        answer = peer.response()
+        peer.close()
+        return answer
+
+    for path, how in [
+        ("/foreign/key", {}),
+        ("/nosuchbucket/key", {}),
+        ("/bucket/key", {"break_signature": True}),
+        ("/bucket/key", {"who": ("NOBODY", "x", "x")}),
+        ("/bucket/key", {"who": OTHER}),
+    ]:
+        assert alike(nodes, lambda one, p=path, h=how: send(one, p, h))[0] in (403, 404)  # type: ignore[misc]
+
+
+def test_a_client_that_waits_is_invited_once_it_has_signed(nodes: tuple[Node, Node]) -> None:
+    for one in nodes:
+        head, _ = one.sign(
+            "/bucket/invited", {"Content-Length": str(len(LARGE)), "Expect": "100-continue"}, "UNSIGNED-PAYLOAD"
+        )
+        peer = one.connect()
+        peer.send(head)
+        assert peer.until(b"\r\n\r\n").startswith(b"HTTP/1.1 100 ")
+        peer.send(LARGE)
+        assert peer.response()[0] == 200
+        peer.close()
+
+
+# --- framed bodies ------------------------------------------------------------------------------------------
+
+
+def framed(one: Node, path: str, form: str, chunks: list[bytes], **wrong: Any) -> ANSWER:
+    """A body in aws-chunked framing; `wrong` says what is broken about it."""
+    size = sum(map(len, chunks)) + wrong.get("size_off", 0)
+    headers = {"x-amz-decoded-content-length": str(size), "Content-Encoding": "aws-chunked"}
+    crc = 0
+    for chunk in chunks:
+        crc = zlib.crc32(chunk, crc)
+    trailer = base64.b64encode(crc.to_bytes(4, "big")).decode()
+    if form.endswith("TRAILER"):
+        headers["x-amz-trailer"] = "x-amz-checksum-crc32"
+    trailer = wrong.get("trailer", trailer)
+    # Its length is signed with the head, and its signatures chain from the head's: made twice, of one length.
+    _, signed = one.sign(path, {**headers, "Content-Length": "1"}, form)
+    size = len(_frame(form, chunks, signed, trailer, wrong)[: wrong.get("cut")])
+    head, signed = one.sign(path, {**headers, "Content-Length": str(size)}, form)
+    body = _frame(form, chunks, signed, trailer, wrong)[: wrong.get("cut")]
+    peer = one.connect()
+    try:
+        peer.send(head + body)
+        return peer.response()
+    finally:
+        peer.close()
+
+
+def _frame(form: str, chunks: list[bytes], signed: dict[str, str], trailer: str, wrong: dict[str, Any]) -> bytes:
+    names = {name.lower(): value for name, value in signed.items()}
+    time = names["x-amz-date"]
+    scope = f"{time[:8]}/us-east-1/s3/aws4_request"
+    key = derive_signing_key(OWNER[1], time[:8], "us-east-1")
+    previous = names["authorization"].rsplit("=", 1)[1]
+    out = b""
+    for index, chunk in enumerate([*chunks, b""]):
+        line = b"%x" % len(chunk)
+        if form.startswith("STREAMING-AWS4"):
+            digest = hashlib.sha256(chunk).hexdigest()
+            text = f"AWS4-HMAC-SHA256-PAYLOAD\n{time}\n{scope}\n{previous}\n{EMPTY}\n{digest}"
+            previous = sign_text(key, text.encode())
+            shown = "0" * 64 if wrong.get("chunk") == index else previous
+            line += b";chunk-signature=" + shown.encode()
+        out += line + b"\r\n" + (chunk + b"\r\n" if chunk else b"")
+    if form.endswith("TRAILER"):
+        lines = f"x-amz-checksum-crc32:{trailer}\n"
+        out += lines.strip().encode() + b"\r\n"
+        if form.startswith("STREAMING-AWS4"):
+            digest = hashlib.sha256(lines.encode()).hexdigest()
+            text = f"AWS4-HMAC-SHA256-TRAILER\n{time}\n{scope}\n{previous}\n{digest}"
+            shown = "0" * 64 if wrong.get("trailer_signature") else sign_text(key, text.encode())
+            out += b"x-amz-trailer-signature:" + shown.encode() + b"\r\n"
+    return out + b"\r\n"
+
+
+SIGNED, SIGNED_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
+UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+FORMS = [SIGNED, SIGNED_TRAILER, UNSIGNED_TRAILER]
+CHUNKS = {"small": [SMALL, b"tail"], "large": [LARGE, LARGE, b"tail"], "empty": []}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("size", CHUNKS)
+def test_framed_bodies_are_taken_apart(nodes: tuple[Node, Node], form: str, size: str) -> None:
+    assert alike(nodes, lambda one: framed(one, "/bucket/framed", form, CHUNKS[size]))[0] == 200
+    for one in nodes:
+        assert one.client().get_object(Bucket="bucket", Key="framed")["Body"].read() == b"".join(CHUNKS[size])
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+@pytest.mark.parametrize(
+    ("form", "wrong", "code"),
+    [
+        (SIGNED, {"chunk": 0}, "SignatureDoesNotMatch"),
+        (SIGNED, {"chunk": 1}, "SignatureDoesNotMatch"),
+        (SIGNED, {"size_off": 1}, "IncompleteBody"),
+        (SIGNED, {"size_off": -1}, "IncompleteBody"),
+        (SIGNED, {"cut": -2}, "IncompleteBody"),
+        (SIGNED_TRAILER, {"trailer_signature": True}, "SignatureDoesNotMatch"),
+        (SIGNED_TRAILER, {"trailer": "AAAAAA=="}, "BadDigest"),
+        (UNSIGNED_TRAILER, {"trailer": "AAAAAA=="}, "BadDigest"),
+        (UNSIGNED_TRAILER, {"trailer": "short"}, "InvalidRequest"),
+        (UNSIGNED_TRAILER, {"cut": 100}, "IncompleteBody"),
+    ],
+    ids=str,
+)
+def test_a_wrong_framed_body_is_refused_in_the_same_words(
+    nodes: tuple[Node, Node], form: str, wrong: dict[str, Any], code: str, size: str
+) -> None:
+    status, _, body = alike(nodes, lambda one: framed(one, "/bucket/wrongframe", form, CHUNKS[size], **wrong))
+    assert status >= 400
+    assert f"<Code>{code}<".encode() in body
+    assert is_absent(nodes, "wrongframe")
+
+
+# --- parts --------------------------------------------------------------------------------------------------
+
+
+def begin_upload(one: Node, **more: Any) -> str:
+    upload = one.client().create_multipart_upload(Bucket="bucket", Key="parts", **more)
+    return str(upload["UploadId"])
+
+
+@pytest.mark.parametrize("algorithm", ["", "CRC32", "SHA256"])
+def test_parts_are_stored_and_completed(nodes: tuple[Node, Node], algorithm: str) -> None:
+    more = {"ChecksumAlgorithm": algorithm} if algorithm else {}
+    ids = {one.port: begin_upload(one, **more) for one in nodes}
+    bodies = {1: bytes(5 << 20), 2: b"the last one"}
+    for number, body in bodies.items():
+        alike(
+            nodes,
+            lambda one, n=number, b=body: put(  # type: ignore[misc]
+                one, f"/bucket/parts?partNumber={n}&uploadId={ids[one.port]}", {}, b, "UNSIGNED-PAYLOAD"
+            ),
+        )
+    for one in nodes:
+        listed = one.client().list_parts(Bucket="bucket", Key="parts", UploadId=ids[one.port])["Parts"]
+        parts = [{"PartNumber": part["PartNumber"], "ETag": part["ETag"]} for part in listed]
+        one.client().complete_multipart_upload(
+            Bucket="bucket", Key="parts", UploadId=ids[one.port], MultipartUpload={"Parts": parts}
+        )
+        assert one.client().get_object(Bucket="bucket", Key="parts")["Body"].read() == bodies[1] + bodies[2]
+
+
+@pytest.mark.parametrize("number", ["0", "10001", "x", "1&partNumber=2", ""])
+def test_part_numbers_that_are_none_are_refused_alike(nodes: tuple[Node, Node], number: str) -> None:
+    ids = {one.port: begin_upload(one) for one in nodes}
+    path = f"/bucket/parts?partNumber={number}&uploadId="
+    status, _, _ = alike(nodes, lambda one: put(one, path + ids[one.port], {}, SMALL, "UNSIGNED-PAYLOAD"))
+    assert status == 400
+
+
+def test_a_part_of_no_upload_is_refused_alike(nodes: tuple[Node, Node]) -> None:
+    path = "/bucket/parts?partNumber=1&uploadId=" + "0" * 32
+    assert alike(nodes, lambda one: put(one, path, {}, SMALL, "UNSIGNED-PAYLOAD"))[0] == 404
+
+
+# --- keys, clients, cuts ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["a b", "a+b", "%2F", "ünï", "a/../b", "\u00e4" * 512, "x" * 1024, "x" * 1025, "\x7f"])
+def test_keys_of_all_kinds_are_stored_alike(nodes: tuple[Node, Node], key: str) -> None:
+    unsigned(nodes, "/bucket/" + urllib.parse.quote(key), SMALL)
+
+
+@pytest.mark.parametrize("size", [len(SMALL), len(LARGE)])
+def test_a_cut_body_leaves_nothing(nodes: tuple[Node, Node], size: int) -> None:
+    for one in nodes:
+        before = one.blobs()
+        head, _ = one.sign("/bucket/cut", {"Content-Length": str(size)}, "UNSIGNED-PAYLOAD")
+        peer = one.connect()
+        peer.send(head + LARGE[: size - 1])
+        peer.close()
+        assert eventually(lambda one=one, before=before: one.blobs() == before)  # type: ignore[misc]
+    assert is_absent(nodes, "cut")
+
+
+def test_a_peer_that_says_no_more_is_told_that_it_was_too_little(nodes: tuple[Node, Node]) -> None:
+    def send(one: Node) -> ANSWER:
+        head, _ = one.sign("/bucket/half", {"Content-Length": str(len(LARGE))}, "UNSIGNED-PAYLOAD")
+        peer = one.connect()
+        peer.send(head + LARGE[:-1])
+        peer.socket.shutdown(socket.SHUT_WR)
+        answer = peer.response()
+        peer.close()
+        return answer
+
+    assert b"<Code>IncompleteBody<" in send(nodes[0])[2]
+    assert is_absent(nodes, "half")
+    assert eventually(lambda: len(nodes[0].blobs()) == len(nodes[1].blobs()))
+
+
+def test_a_presigned_put_is_taken(nodes: tuple[Node, Node]) -> None:
+    def send(one: Node) -> ANSWER:
+        url = one.client().generate_presigned_url("put_object", Params={"Bucket": "bucket", "Key": "presigned"})
+        parts = urllib.parse.urlsplit(url)
+        peer = one.connect()
+        head = (
+            f"PUT {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Length: {len(SMALL)}\r\n\r\n"
+        )
+        peer.send(head.encode() + SMALL)
+        answer = peer.response()
+        peer.close()
+        return answer
+
+    assert alike(nodes, send)[0] == 200
+
+
+def test_a_stalled_body_times_out_in_the_same_words(nodes: tuple[Node, Node]) -> None:
+    def send(one: Node) -> ANSWER:
+        head, _ = one.sign("/bucket/stalled", {"Content-Length": "100", "Expect": "100-continue"}, "UNSIGNED-PAYLOAD")
+        peer = one.connect()
+        peer.send(head)
+        assert peer.until(b"\r\n\r\n").startswith(b"HTTP/1.1 100 ")
+        answer = peer.response()
+        peer.close()
+        return answer
+
+    status, _, body = alike(nodes, send)
+    assert status == 400
+    assert b"RequestTimeout" in body
