@@ -199,13 +199,15 @@ def test_parts_are_copied_from_ranges_of_objects(client: Any, bucket: str) -> No
     ]
     complete(client, bucket, upload_id, [{"PartNumber": i, "ETag": etag} for i, etag in enumerate(copied, 1)])
     assert client.get_object(Bucket=bucket, Key="key")["Body"].read() == whole
-    for bad in ("bytes=0-", "bytes=-5", f"bytes=0-{PART + 1000}", "0-5", "bytes=5-2"):
+    refusals = dict.fromkeys(("bytes=0-", "bytes=-5", "0-5", "bytes=5-2"), (400, "InvalidArgument"))
+    refusals[f"bytes=0-{PART + 1000}"] = (416, "InvalidRange")
+    for bad, refusal in refusals.items():
         with pytest.raises(ClientError) as refused:
             client.upload_part_copy(
                 Bucket=bucket, Key="key", UploadId=begin(client, bucket), PartNumber=1, CopySource=source,
                 CopySourceRange=bad,
             )  # fmt: skip
-        assert code_of(refused) == (400, "InvalidArgument")
+        assert code_of(refused) == refusal
 
 
 def test_transfer_manager_moves_large_objects_both_ways(client: Any, bucket: str) -> None:

@@ -126,6 +126,8 @@ async def complete_multipart_upload(ctx: Context, request: model.CompleteMultipa
     record = await ctx.store.complete_upload(
         ctx.bucket, ctx.key, request.upload_id, parts, _digests_of(request), condition
     )
+    if record.etag != multipart_etag([part.etag for part in parts]):
+        raise S3Error("NoSuchUpload")  # it was completed before, with other parts: this is no repetition
     host = ctx.headers.get("host", "")
     return Reply(
         model.CompleteMultipartUploadOutput(

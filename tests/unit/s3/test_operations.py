@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from awscrt.checksums import crc64nvme
 
+from nimbus.auth.sigv2 import SUBRESOURCES
 from nimbus.s3 import codec
 from nimbus.s3.operations import objects
-from nimbus.s3.operations.table import OPERATIONS
+from nimbus.s3.operations.table import BY_WIRE, OPERATIONS
 from tests.unit.s3.front import Answered, Front, open_front
 
 
@@ -343,3 +344,20 @@ async def test_a_large_document_is_read_beside_the_event_loop(
     assert (threads == [threading.current_thread()]) is is_on_the_loop
     refused = await front("POST", "/bucket?delete", body[:-1], headers={"x-amz-checksum-crc32": crc32(body[:-1])})
     assert (refused.status, refused.code) == (400, "MalformedXML")
+
+
+async def test_a_completion_is_repeated_only_with_the_same_parts(front: Front) -> None:
+    upload_id = await begin(front)
+    etags = [await part(front, upload_id, number, b"part %d" % number) for number in (1, 2, 3)]
+    first = await complete(front, upload_id, *etags[:2])
+    assert (await complete(front, upload_id, *etags[:2])).body == first.body
+    for other in (etags, etags[:1], [etags[0], etags[2]]):
+        refused = await complete(front, upload_id, *other)
+        assert (refused.status, refused.code) == (404, "NoSuchUpload")
+    assert (await front("GET", "/bucket/key")).body == b"part 1part 2"
+
+
+def test_all_that_chooses_an_operation_is_covered_by_signature_version_2() -> None:
+    for wire in BY_WIRE:
+        choosing = {name for name, _ in wire.query} | set(wire.needs_query)
+        assert {name.encode() for name in choosing - {"list-type"}} <= SUBRESOURCES, wire.name
