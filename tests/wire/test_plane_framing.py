@@ -116,8 +116,8 @@ def test_the_table_means_to_us_what_it_means_to_others(peers: Peers) -> None:
 
 
 def test_mutations_mean_to_us_what_they_mean_to_others(peers: Peers) -> None:
-    seed = int(os.environ.get("NIMBUS_SEED", random.SystemRandom().randrange(1 << 32)))
-    print(f"NIMBUS_SEED={seed}")
+    seed = int(os.environ.get("FRAMING_SEED", random.SystemRandom().randrange(1 << 32)))
+    print(f"FRAMING_SEED={seed}")
     check(peers, worth_asking(mutations(random.Random(seed), table(), MUTATIONS)))
 
 

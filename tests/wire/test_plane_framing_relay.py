@@ -122,6 +122,6 @@ def test_what_arrives_behind_the_plane_is_what_its_parser_understood(peers: Peer
 
 
 def test_mutations_arrive_behind_the_plane_as_its_parser_understood_them(peers: Peers) -> None:
-    seed = int(os.environ.get("NIMBUS_SEED", random.SystemRandom().randrange(1 << 32)))
-    print(f"NIMBUS_SEED={seed}")
+    seed = int(os.environ.get("FRAMING_SEED", random.SystemRandom().randrange(1 << 32)))
+    print(f"FRAMING_SEED={seed}")
     check(peers, list(mutations(random.Random(seed), [*table(), *forged()], MUTATIONS)))

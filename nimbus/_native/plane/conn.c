@@ -145,6 +145,12 @@ void nb_conn_set_timer(nb_conn *conn, nb_timer_kind kind) {
     nb_list_append(&worker->timers[kind], &conn->timer);
 }
 
+/* What the kernel took from us and the peer has not acknowledged; 0 when it cannot be told. */
+static uint64_t untaken_bytes(const nb_conn *conn) {
+    int untaken = 0;
+    return ioctl(conn->source.fd, SIOCOUTQ, &untaken) == 0 && untaken > 0 ? (uint64_t)untaken : 0;
+}
+
 /* Whether the peer takes its answer more slowly than the limit allows, since the answer began. */
 static bool is_too_slow(nb_conn *conn) {
     const nb_settings *settings = &conn->worker->plane->settings;
@@ -154,14 +160,16 @@ static bool is_too_slow(nb_conn *conn) {
         conn->waited_ms += NB_TICK_MS;
     if (!waits || settings->body_rate_bytes_per_s == 0)
         return false;
-    uint64_t earned_ms = conn->moved_bytes / settings->body_rate_bytes_per_s * 1000;
+    /* Megabytes fit into a socket's queue: only what has left it earns time. */
+    uint64_t untaken = untaken_bytes(conn), taken = conn->moved_bytes > untaken ? conn->moved_bytes - untaken : 0;
+    uint64_t earned_ms = taken / settings->body_rate_bytes_per_s * 1000;
     return conn->waited_ms > (uint64_t)settings->body_grace_ms + earned_ms;
 }
 
 /* Have the close that follows be a reset: what a slow peer has not taken must not stay in the kernel for minutes. */
 static void forget_unsent(nb_conn *conn) {
-    int unsent = 0;
-    if (ioctl(conn->source.fd, SIOCOUTQ, &unsent) == 0 && unsent == 0)
+    int untaken = 0;
+    if (ioctl(conn->source.fd, SIOCOUTQ, &untaken) == 0 && untaken == 0)
         return;
     struct linger at_once = {.l_onoff = 1, .l_linger = 0};
     setsockopt(conn->source.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
