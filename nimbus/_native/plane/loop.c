@@ -486,9 +486,10 @@ static void decline_all(nb_plane *plane) {
 
 void nb_plane_free(nb_plane *plane) {
     decline_all(plane);
-    nb_intake_free(plane->intake);
+    nb_intake_empty(plane->intake);
     for (unsigned i = 0; i < plane->worker_count; i++)
         free_worker(&plane->workers[i]);
+    nb_intake_free(plane->intake);
     nb_keyring_give(plane->ring);
     nb_cache_free(&plane->cache);
     nb_queue_free(&plane->lookups);

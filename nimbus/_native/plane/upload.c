@@ -16,22 +16,29 @@ nb_intake *nb_intake_new(void) {
     return intake;
 }
 
-static void free_all(nb_queue *queue) {
+static void empty(nb_queue *queue) {
     for (nb_item *item; (item = nb_queue_take(queue, 1, 0));) {
         nb_upload *upload = NB_OF(item, nb_upload, item);
         if (upload->want != NB_WANT_DISCARD)
             upload->conn->jobs--;
         nb_upload_free(upload);
     }
-    nb_queue_free(queue);
+}
+
+void nb_intake_empty(nb_intake *intake) {
+    if (!intake)
+        return;
+    empty(&intake->questions);
+    empty(&intake->blocks);
+    empty(&intake->syncs);
 }
 
 void nb_intake_free(nb_intake *intake) {
     if (!intake)
         return;
-    free_all(&intake->questions);
-    free_all(&intake->blocks);
-    free_all(&intake->syncs);
+    nb_queue_free(&intake->questions);
+    nb_queue_free(&intake->blocks);
+    nb_queue_free(&intake->syncs);
     pthread_mutex_destroy(&intake->known_lock);
     free(intake);
 }

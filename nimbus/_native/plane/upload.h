@@ -122,7 +122,8 @@ typedef struct nb_intake {
 
 /* --- upload.c --- */
 nb_intake *nb_intake_new(void);
-void nb_intake_free(nb_intake *intake);
+void nb_intake_empty(nb_intake *intake); /* free what is queued. REQUIRES: no thread runs any more */
+void nb_intake_free(nb_intake *intake);  /* REQUIRES: it is empty, and no worker is left */
 void nb_upload_free(nb_upload *upload);
 
 static inline bool nb_upload_is_small(const nb_upload *upload) { return upload->size <= NB_UPLOAD_SMALL_SIZE_BYTES_MAX; }
