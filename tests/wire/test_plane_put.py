@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import random
 import re
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import threading
 import urllib.parse
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -501,3 +503,58 @@ def test_a_stalled_body_times_out_in_the_same_words(nodes: tuple[Node, Node]) ->
     status, _, body = alike(nodes, send)
     assert status == 400
     assert b"RequestTimeout" in body
+
+
+# --- many at once -------------------------------------------------------------------------------------------
+
+
+def _many(one: Node, who: int, count: int) -> dict[str, bytes]:
+    """Uploads of one client, over and over the same keys, with aborted ones between; what must be there at the end."""
+    chance = random.Random(who)
+    kept: dict[str, bytes] = {}
+    peer = one.connect()
+    for _ in range(count):
+        key = f"many/{who}/{chance.randrange(4)}"
+        body = chance.randbytes(chance.choice([0, 1, 4096, 65536, 262_144, 262_145, 1_000_000]))
+        head, _ = one.sign(f"/bucket/{key}", {"Content-Length": str(len(body))}, "UNSIGNED-PAYLOAD")
+        if body and chance.random() < 0.25:
+            peer.send(head + body[: chance.randrange(len(body))])
+            peer.close()
+            peer = one.connect()
+        else:
+            peer.send(head + body)
+            assert peer.response()[0] == 200
+            kept[key] = body
+    peer.close()
+    return kept
+
+
+def test_many_uploads_at_once_are_each_what_was_sent(nodes: tuple[Node, Node]) -> None:
+    native = nodes[0]
+    with ThreadPoolExecutor(12) as threads:
+        kept = {k: v for one in threads.map(lambda who: _many(native, who, 25), range(12)) for k, v in one.items()}
+    client = native.client()
+    listed = {row["Key"]: row["ETag"] for row in client.list_objects_v2(Bucket="bucket", Prefix="many/")["Contents"]}
+    assert listed == {key: f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"' for key, body in kept.items()}
+    for key, body in kept.items():
+        assert client.get_object(Bucket="bucket", Key=key)["Body"].read() == body
+
+
+def test_of_many_conditional_writers_exactly_one_wins(nodes: tuple[Node, Node]) -> None:
+    native = nodes[0]
+
+    def create(_: int) -> int:
+        return put(native, "/bucket/first", {"If-None-Match": "*"}, SMALL, "UNSIGNED-PAYLOAD")[0]
+
+    with ThreadPoolExecutor(12) as threads:
+        statuses = list(threads.map(create, range(24)))
+    assert sorted(statuses) == [200] + [412] * 23
+
+
+def test_a_get_after_a_put_never_sees_what_was_before(nodes: tuple[Node, Node]) -> None:
+    native = nodes[0]
+    client = native.client()
+    for number in range(60):
+        body = f"version {number}".encode() * 100
+        assert put(native, "/bucket/fresh", {}, body, "UNSIGNED-PAYLOAD")[0] == 200
+        assert client.get_object(Bucket="bucket", Key="fresh")["Body"].read() == body
