@@ -43,9 +43,10 @@ from nimbus.s3.asgi import S3Asgi
 from nimbus.server.directory import owned
 from nimbus.server.listener import Application, Bound
 from nimbus.server.notices import say
+from nimbus.server.plane import GARBAGE_GRACE_S as PLANE_GRACE_S
 from nimbus.server.plane import CoherentMap, Key, PlaneListener
 from nimbus.server.plane_uploads import PlaneUploads
-from nimbus.store.store import Store
+from nimbus.store.store import GARBAGE_GRACE_S, Store
 
 # Further engines come from installed packages, by entry points; see the two registries.
 METADATA_ENGINES: Final[dict[str, metadata_engines.Factory]] = {"rocksdb": open_rocksdb, "memory": open_memory_map}
@@ -81,7 +82,8 @@ async def node(config: Config, users: tuple[UserEntry, ...]) -> AsyncIterator[No
         commits, bytes_moved = CommitMeter(), DataMeter()
         committer = metadata_engines.open_committer(map, commits)
         parts.callback(committer.close)
-        store = Store(map, committer, MeteredDataStore(data, bytes_moved), clock)
+        grace_s = PLANE_GRACE_S if config.data_plane == "on" else GARBAGE_GRACE_S
+        store = Store(map, committer, MeteredDataStore(data, bytes_moved), clock, garbage_grace_s=grace_s)
         parts.push_async_callback(store.close)
         await store.start()
         hashing = parts.enter_context(ThreadPoolExecutor(os.cpu_count(), "hashing"))

@@ -128,7 +128,3 @@ def test_an_unknown_backend_is_refused_with_the_known_ones(tmp_path: Path, table
 def test_an_unknown_option_of_a_backend_is_refused(tmp_path: Path, table: str) -> None:
     said = refused(*ANY_PORT, cwd=tmp_path, **{f"NIMBUS_{table}__OPTIONS__COLOUR": "red"})
     assert "colour" in said
-
-
-def test_the_native_data_plane_is_refused_while_it_does_not_exist(tmp_path: Path) -> None:
-    assert "data_plane" in refused(*ANY_PORT, "--data-plane", "on", cwd=tmp_path)
