@@ -244,9 +244,9 @@ static bool read_payload(head *head, const nb_auth *auth, nb_upload *upload) {
     case NB_PAYLOAD_CHUNKED_UNSIGNED_TRAILER: return read_framing(head, claim, auth->signing_key, upload);
     default: return false;
     }
-    if (head->trailer || head->decoded_length || head->request->chunked)
+    if (head->trailer || head->decoded_length || head->request->chunked || head->request->content_length < 0)
         return false;
-    upload->size = head->request->content_length > 0 ? (uint64_t)head->request->content_length : 0;
+    upload->size = (uint64_t)head->request->content_length;
     return true;
 }
 
