@@ -84,7 +84,7 @@ def wrong_with(head: bytes) -> str | None:
     """What the plane should never have written."""
     lines = head.decode("latin-1").split("\r\n")[1:-2]
     names = [line.split(": ", 1)[0] for line in lines]
-    if sorted(name for name in names if name.startswith("x-nimbus")) != ["x-nimbus-peer", "x-nimbus-token"]:
+    if sorted(name for name in names if name.startswith("x-nimbus-")) != ["x-nimbus-peer", "x-nimbus-token"]:
         return "not exactly our own headers"
     if f"x-nimbus-token: {TOKEN}" not in lines or "x-nimbus-peer: " not in lines:
         return "values that are not ours"
