@@ -75,6 +75,7 @@ def bench_get_of_what_is_not_cached(
     )
 
 
+@pytest.mark.long
 def bench_tail_of_gets_beside_listings(
     benchmark: Any, contests: Contests, native_server: Server, bench_dir: Path
 ) -> None:
@@ -110,6 +111,7 @@ def bench_tail_of_gets_beside_listings(
     )
 
 
+@pytest.mark.long
 def bench_idle_connections(benchmark: Any, contests: Contests, native_server: Server, bench_dir: Path) -> None:
     """What 10,000 idle keep-alive connections cost in memory, and what they do to the tail of the others."""
     _put(native_server, "idle", 64 * KIB)

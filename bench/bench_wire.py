@@ -67,7 +67,15 @@ def bucket(nimbus_server: Server) -> None:
     exchange(nimbus_server, load.signed("PUT", nimbus_server.port, "/bench"))
 
 
-@pytest.mark.parametrize(("name", "size", "count"), [(name, size, gets) for name, size, gets, _ in SIZES])
+def _cases(column: int) -> list[Any]:
+    """Name, size and requests of a round; the largest objects are left to long runs."""
+    return [
+        pytest.param(*case[:2], case[column], marks=[pytest.mark.long] if case[1] > MIB else [], id=case[0])
+        for case in SIZES
+    ]
+
+
+@pytest.mark.parametrize(("name", "size", "count"), _cases(2))
 def bench_get(
     benchmark: Any,
     contests: Contests,
@@ -110,7 +118,7 @@ def bench_get_range_of_256_kib(
     )
 
 
-@pytest.mark.parametrize(("name", "size", "count"), [(name, size, puts) for name, size, _, puts in SIZES])
+@pytest.mark.parametrize(("name", "size", "count"), _cases(3))
 def bench_put(
     benchmark: Any,
     contests: Contests,
