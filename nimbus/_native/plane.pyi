@@ -282,7 +282,7 @@ def decode_base64(text: bytes, size: int) -> bytes | None:
 class Upload:
     """An upload in Python's hands. It is answered once, by one of the methods; whoever drops it unanswered declines it.
 
-    `want` indexes UPLOAD_WANTS: "admission" is answered by `admit` or `decline`, "commit" by `succeed` or `refuse`,
+    `want` indexes UPLOAD_WANTS: "admission" is answered by `admit` or `decline`, "commit" by `succeed_uploads` or `refuse`,
     "refusal" by `refuse`, "discard" by `forget`. Any thread. Properties may be read until then.
     """
 
@@ -294,9 +294,6 @@ class Upload:
 
     def decline(self) -> None:
         """Let the embedded server answer."""
-
-    def succeed(self) -> None:
-        """It is committed: 200 with ETag and checksum."""
 
     def refuse(self, status: int, answer: bytes) -> None:
         """All header lines but Date and Connection, an empty line, and the document."""
@@ -367,6 +364,9 @@ class Upload:
     @property
     def framing_fault(self) -> AwsChunkedFault:
         """Of a framing fault."""
+
+def succeed_uploads(uploads: list[Upload]) -> None:
+    """They are committed: each is answered 200 with ETag and checksum. Their workers are woken once."""
 
 def take_uploads(plane: Plane, count_max: int, timeout_ms: int) -> list[Upload] | None:
     """Uploads that want something, in order; waits with the GIL released. None once the plane has stopped.

@@ -101,9 +101,6 @@ cdef class Upload:
     def decline(self):
         nb_upload_decline(self.take())
 
-    def succeed(self):
-        nb_upload_succeed(self.take())
-
     def refuse(self, int status, bytes answer not None):
         nb_upload_refuse(self.take(), status, span_of(answer))
 
@@ -216,6 +213,18 @@ cdef class Upload:
             framing.string_to_sign[: framing.string_size],
             framing.provided[: framing.provided_size],
         )
+
+
+def succeed_uploads(list uploads not None):
+    cdef size_t count = len(uploads)
+    cdef nb_upload **taken = <nb_upload **>malloc(max(count, 1) * sizeof(nb_upload *))
+    if taken == NULL:
+        raise MemoryError
+    for index in range(count):
+        taken[index] = (<Upload?>uploads[index]).take()
+    with nogil:
+        nb_upload_succeed_all(taken, count)
+    free(taken)
 
 
 def take_uploads(Plane plane not None, size_t count_max, int64_t timeout_ms):

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Final, Protocol
 
-from nimbus._native.plane import UPLOAD_WANTS, Plane, Upload, take_uploads
+from nimbus._native.plane import UPLOAD_WANTS, Plane, Upload, succeed_uploads, take_uploads
 from nimbus.auth.api import Head
 from nimbus.auth.chunked import chunk_failure
 from nimbus.base.errors import NimbusError
@@ -59,6 +59,8 @@ class PlaneUploads:
         self._data = data
         self._app = app
         self._blobs: dict[int, ForeignBlob] = {}  # by descriptor, until they are named or removed
+        self._named: list[Upload] = []  # of the group that the commit thread is answering
+        handover.on_group_end = self._answer
         self._removing = ThreadPoolExecutor(1, "plane removals")
         self._thread = threading.Thread(target=self._run, name="plane uploads", daemon=True)
         self._steps: dict[int, Callable[[Upload], None]] = {
@@ -124,7 +126,7 @@ class PlaneUploads:
     def _commit(self, upload: Upload) -> None:
         def done(error: BaseException | None) -> None:
             if error is None:
-                upload.succeed()
+                self._named.append(upload)
             else:
                 self._refuse(upload, error)
 
@@ -143,6 +145,11 @@ class PlaneUploads:
         else:
             number = upload.part_number
             store.put_part(bucket, key, upload.upload_id, number, digests, extents, size, permit, done)
+
+    def _answer(self) -> None:
+        """Tell all of a group at once: a worker that is woken for each answer costs more than the answers."""
+        named, self._named = self._named, []
+        succeed_uploads(named)
 
     def _described(self, upload: Upload) -> tuple[NewObject, Condition | None]:
         """What the head says of the object, and on what condition."""

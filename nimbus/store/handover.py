@@ -21,7 +21,7 @@ from nimbus.base.clock import Clock
 from nimbus.base.errors import BucketMissing, NimbusError, UploadMissing
 from nimbus.data.api import DataStore
 from nimbus.meta import keys
-from nimbus.meta.api import Committer, Mutation
+from nimbus.meta.api import Committer, Mutation, View
 from nimbus.store.api import Condition, Digests, NewObject
 from nimbus.store.commits import Commits
 from nimbus.store.garbage import GarbageQueue
@@ -36,7 +36,11 @@ Done = Callable[[BaseException | None], None]
 
 
 class Handover:
-    """The door of a store for one other thread. Its looks need a map that answers without waiting for a network."""
+    """The door of a store for one other thread, over a map that this process owns.
+
+    `on_group_end` is called on the commit thread after the answers of a group, so that whoever gives them on need not
+    wake anybody for each.
+    """
 
     def __init__(
         self,
@@ -57,6 +61,8 @@ class Handover:
         self._discard = discard
         self._loop = asyncio.get_running_loop()
         self._open = 0
+        self._deciding: set[Naming[bool]] = set()  # decided by the commit thread and not yet answered
+        self.on_group_end: Callable[[], None] = _nobody_cares
         self._changed = threading.Condition()
 
     def find_bucket(self, name: str) -> Bucket:
@@ -118,15 +124,23 @@ class Handover:
 
     def _submit(self, mutation: Mutation[bool], extents: Extents, done: Done) -> None:
         naming = Naming(mutation, extents, self._drop)
+        deciding = self._deciding
         with self._changed:
             self._open += 1
 
-        def answer(has_displaced: Any, error: BaseException | None) -> None:
+        def step(view: View) -> bool:
+            deciding.add(naming)
+            return naming(view)
+
+        def answer(has_displaced: Any, error: BaseException | None, is_refused: bool = False) -> None:
+            deciding.discard(naming)
             naming.settle(error)
             if has_displaced:
                 self._call(self._commits.on_answers)
             try:
                 done(error)
+                if not deciding and not is_refused:  # all of a group are decided before one of them is answered
+                    self.on_group_end()
             finally:
                 with self._changed:
                     self._open -= 1
@@ -134,9 +148,9 @@ class Handover:
                         self._changed.notify_all()
 
         try:
-            self._committer.submit(naming, answer, barrier=self._sync if extents else None)
+            self._committer.submit(step, answer, barrier=self._sync if extents else None)
         except NimbusError as error:
-            answer(None, error)
+            answer(None, error, is_refused=True)
 
     def _drop(self, extents: Extents) -> None:
         self._call(self._discard, extents)
@@ -145,3 +159,7 @@ class Handover:
         """Call it on the event loop; a loop that is closed has nobody left to care."""
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *args)
+
+
+def _nobody_cares() -> None:
+    pass

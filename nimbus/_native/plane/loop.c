@@ -54,12 +54,14 @@ static void ring(nb_worker *worker) {
         die("eventfd");
 }
 
-void nb_worker_post(nb_worker *worker, nb_message *message) {
-    message->next = NULL;
+void nb_worker_post(nb_worker *worker, nb_message *message) { nb_worker_post_all(worker, message, message); }
+
+void nb_worker_post_all(nb_worker *worker, nb_message *first, nb_message *last) {
+    last->next = NULL;
     pthread_mutex_lock(&worker->inbox_lock);
     bool was_empty = worker->inbox_first == NULL;
-    *worker->inbox_last = message;
-    worker->inbox_last = &message->next;
+    *worker->inbox_last = first;
+    worker->inbox_last = &last->next;
     pthread_mutex_unlock(&worker->inbox_lock);
     if (was_empty)
         ring(worker);

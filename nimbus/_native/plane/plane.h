@@ -190,6 +190,7 @@ void nb_plane_drain(nb_plane *plane); /* no new connections; the present request
 void nb_plane_stop(nb_plane *plane);  /* close everything, join the threads; then free */
 void nb_plane_free(nb_plane *plane);
 void nb_worker_post(nb_worker *worker, nb_message *message);
+void nb_worker_post_all(nb_worker *worker, nb_message *first, nb_message *last); /* a chain, in one go */
 bool nb_worker_watch(nb_worker *worker, nb_source *source); /* false: the kernel has no room for it */
 void nb_plane_set_ring(nb_plane *plane, nb_keyring *ring); /* takes over the caller's share */
 

@@ -202,9 +202,23 @@ void nb_upload_admit(nb_upload *upload, int fd, int algorithm) {
 
 void nb_upload_decline(nb_upload *upload) { give_back(upload); }
 
-void nb_upload_succeed(nb_upload *upload) {
-    upload->status = 200;
-    give_back(upload);
+void nb_upload_succeed_all(nb_upload **uploads, size_t count) {
+    nb_worker *workers[NB_WORKERS_MAX] = {0};
+    nb_message *first[NB_WORKERS_MAX], *last[NB_WORKERS_MAX];
+    for (size_t i = 0; i < count; i++) {
+        nb_message *message = &uploads[i]->message;
+        unsigned index = uploads[i]->worker->index;
+        uploads[i]->status = 200;
+        if (workers[index])
+            last[index]->next = message;
+        else
+            first[index] = message;
+        workers[index] = uploads[i]->worker;
+        last[index] = message;
+    }
+    for (unsigned index = 0; index < NB_WORKERS_MAX; index++)
+        if (workers[index])
+            nb_worker_post_all(workers[index], first[index], last[index]);
 }
 
 void nb_upload_refuse(nb_upload *upload, int status, nb_span answer) {
