@@ -25,7 +25,8 @@ _contests = Contests()
 
 
 @pytest.fixture(scope="session")
-def contests() -> Contests:
+def contests(request: pytest.FixtureRequest) -> Contests:
+    _contests.is_checking = request.config.getoption("--baseline") == "check"
     return _contests
 
 

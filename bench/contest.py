@@ -17,10 +17,12 @@ from bench.load import median
 
 BASELINE = Path(__file__).with_name("baseline.json")
 
-# How much worse than its baseline a ratio may be. Between repeated runs of unchanged code on a shared two-core
-# machine the median-of-5 ratios of these contests spread by at most 1.3x (measure it: `ci/bench --spread`);
-# 1.6 lies well outside that and still catches what matters: a lost fast path costs 2x and more.
-MARGIN = 1.6
+# How much worse than its baseline a ratio may be, twice in a row. Between runs of unchanged code on a shared two-core
+# machine the median-of-5 ratios of these contests were seen to differ by up to 1.8x, when a neighbour slowed the
+# memory or the disk for one side more than for the other. Twice the baseline lies outside that, a second measurement
+# takes out what strikes once, and what this is there to catch costs more: Python where C should have answered is 5x,
+# a copy instead of sendfile 2.5x, a sync for each write instead of each group 20x.
+MARGIN = 2.0
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -40,9 +42,10 @@ class Contests:
 
     def __init__(self) -> None:
         self.figures: dict[str, Figure] = {}
+        self.is_checking = False
 
     def run(self, benchmark: Any, name: str, ours: Side, peer: Side, *, peer_name: str, rounds: int = 5) -> Figure:
-        """Run the contest and record it as `name`."""
+        """Run the contest and record it as `name`. A regression is measured a second time before it is believed."""
         ours(), peer()  # warm-up
         pairs: list[tuple[float, float]] = []
 
@@ -50,12 +53,10 @@ class Contests:
             pairs.append((ours(), peer()))
 
         benchmark.pedantic(one_round, rounds=rounds, iterations=1)
-        figure = Figure(
-            ours_us=median([a for a, _ in pairs]) * 1e6,
-            peer_us=median([b for _, b in pairs]) * 1e6,
-            ratio=median([a / b for a, b in pairs]),
-            peer=peer_name,
-        )
+        figure = _figure(pairs, peer_name)
+        if self.is_checking and _is_regression(name, figure):
+            pairs = [(ours(), peer()) for _ in range(rounds)]
+            figure = min(figure, _figure(pairs, peer_name), key=lambda figure: figure.ratio)
         benchmark.extra_info.update(msgspec.to_builtins(figure))
         self.figures[name] = figure
         return figure
@@ -77,7 +78,7 @@ class Contests:
         for name, figure in self.figures.items():
             if name not in known:
                 worse.append(f"{name} has no baseline; write one with `ci/bench --write-baseline`")
-            elif figure.ratio > known[name] * MARGIN:
+            elif _is_regression(name, figure):
                 worse.append(f"{name}: ratio {figure.ratio:.3f} is more than {MARGIN} x its baseline {known[name]:.3f}")
         return worse
 
@@ -90,3 +91,16 @@ class Contests:
 def baseline() -> dict[str, float]:
     """The committed ratios by contest name."""
     return msgspec.json.decode(BASELINE.read_bytes(), type=dict[str, float]) if BASELINE.exists() else {}
+
+
+def _figure(pairs: list[tuple[float, float]], peer_name: str) -> Figure:
+    return Figure(
+        ours_us=median([a for a, _ in pairs]) * 1e6,
+        peer_us=median([b for _, b in pairs]) * 1e6,
+        ratio=median([a / b for a, b in pairs]),
+        peer=peer_name,
+    )
+
+
+def _is_regression(name: str, figure: Figure) -> bool:
+    return figure.ratio > baseline().get(name, float("inf")) * MARGIN
