@@ -282,8 +282,8 @@ def decode_base64(text: bytes, size: int) -> bytes | None:
 class Upload:
     """An upload in Python's hands. It is answered once, by one of the methods; whoever drops it unanswered declines it.
 
-    `want` indexes UPLOAD_WANTS: "admission" is answered by `admit` or `decline`, "commit" by `succeed_uploads` or `refuse`,
-    "refusal" by `refuse`, "discard" by `forget`. Any thread. Properties may be read until then.
+    `want` indexes UPLOAD_WANTS: "admission" is answered by `admit` or `decline`, "commit" by `succeed_uploads` or
+    `refuse`, "refusal" by `refuse`, "discard" by `forget`. Any thread. Properties may be read until then.
     """
 
     want: int
