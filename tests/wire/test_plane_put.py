@@ -9,198 +9,41 @@ from __future__ import annotations
 import base64
 import hashlib
 import random
-import re
 import socket
-import subprocess
-import sys
-import tempfile
-import threading
 import urllib.parse
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import boto3
-import msgspec
 import pytest
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.config import Config
-from botocore.credentials import Credentials
 
 from nimbus._native.sigv4 import derive_signing_key
 from nimbus._native.sigv4 import sign as sign_text
 from nimbus.s3.checksums import ALGORITHMS, encode
-from tests.wire.plane_front import Peer
 from tests.wire.plane_node import OTHER, OWNER
+from tests.wire.plane_pair import (
+    ANSWER,
+    EMPTY,
+    LARGE,
+    SMALL,
+    Node,
+    alike,
+    described,
+    eventually,
+    is_absent,
+    pair_of_nodes,
+    put,
+    unsigned,
+)
 
-EMPTY = hashlib.sha256().hexdigest()
-SMALL, LARGE = b"0123456789abcdef" * 1000, bytes(range(256)) * 3000
-ANSWER = tuple[int, dict[str, str], bytes]
-UNLIKE = ("date", "x-amz-request-id", "x-amz-id-2")
-
-
-class Node(msgspec.Struct):
-    """A node for these tests."""
-
-    host: str
-    port: int
-    folder: Path
-
-    def blobs(self) -> set[Path]:
-        """The files of large objects, whole or not."""
-        return set(self.folder.rglob("*.blob"))
-
-    def connect(self) -> Peer:
-        return Peer(socket.create_connection((self.host, self.port), 20))
-
-    def client(self, who: tuple[str, str, str] = OWNER) -> Any:
-        return boto3.client(
-            "s3",
-            endpoint_url=f"http://{self.host}:{self.port}",
-            aws_access_key_id=who[0],
-            aws_secret_access_key=who[1],
-            region_name="us-east-1",
-            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"max_attempts": 0}),
-        )
-
-    def sign(
-        self,
-        path: str,
-        headers: dict[str, str],
-        payload: str,
-        who: tuple[str, str, str] = OWNER,
-        break_signature: bool = False,
-    ) -> tuple[bytes, dict[str, str]]:
-        """The head of a signed PUT, and its headers."""
-        headers = {"Host": f"{self.host}:{self.port}", "x-amz-content-sha256": payload, **headers}
-        request = AWSRequest("PUT", f"http://{self.host}:{self.port}{path}", headers=headers)
-        request.context["payload_signing_enabled"] = False
-        signer = _Signer(Credentials(who[0], who[1]), "s3", "us-east-1")
-        signer.text = payload
-        signer.add_auth(request)
-        signed = dict(request.headers.items())
-        if break_signature:
-            at = signed["Authorization"].rindex("=") + 1
-            signed["Authorization"] = signed["Authorization"][:at] + "0" * 64
-        lines = "".join(f"{name}: {value}\r\n" for name, value in signed.items())
-        return f"PUT {path} HTTP/1.1\r\n{lines}\r\n".encode(), signed
-
-
-class _Signer(S3SigV4Auth):  # type: ignore[misc]
-    """Signs the payload form that a test wants."""
-
-    text = ""
-
-    def payload(self, request: Any) -> str:
-        return self.text
-
-    def _modify_request_before_signing(self, request: Any) -> None:
-        kept = request.headers["x-amz-content-sha256"]
-        super()._modify_request_before_signing(request)
-        del request.headers["X-Amz-Content-SHA256"]
-        request.headers["x-amz-content-sha256"] = kept
-
-
-@contextmanager
-def node(mode: str, *more: str) -> Iterator[Node]:
-    with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.wire.plane_node", folder, mode, *more],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=Path(__file__).resolve().parents[2],
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        address = process.stdout.readline().strip()
-        assert address, process.stderr.read()
-        host, port = address.rsplit(":", 1)
-        try:
-            yield Node(host, int(port), Path(folder))
-        finally:
-            process.stdin.close()
-            status = process.wait(30)
-            taken = int(process.stdout.read())
-            errors = process.stderr.read()
-            process.stdout.close()
-            process.stderr.close()
-        assert (status, errors) == (0, "")
-        assert (taken > 100) is (mode == "on")  # or the plane has relayed what it should take itself
+BODIES = {"empty": b"", "small": SMALL, "frame": bytes(262_144), "blob": bytes(262_145), "large": LARGE}
 
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[tuple[Node, Node]]:
-    """One with the plane, one without; both have the bucket `bucket`, and `foreign` of somebody else."""
-    with node("on", "2") as native, node("off", "2") as plain:
-        for one in (native, plain):
-            one.client().create_bucket(Bucket="bucket")
-            one.client(OTHER).create_bucket(Bucket="foreign")
-            one.client().put_object(Bucket="bucket", Key="known", Body=b"makes the bucket known")
-        yield native, plain
-
-
-def normal(answer: ANSWER) -> ANSWER:
-    status, headers, body = answer
-    body = re.sub(rb"<(RequestId|HostId|LastModified)>[^<]*<", rb"<\1><", body)
-    for name in ("StringToSign", "SignatureProvided", "CanonicalRequest"):  # they hold the time and the address
-        body = re.sub(b"<%s>[^<]*<" % name.encode(), b"<%s><" % name.encode(), body)
-    names = {name.lower(): value for name, value in headers.items() if name.lower() not in UNLIKE}
-    if b"<Code>" in body:
-        names["content-length"] = ""
-    return status, names, body
-
-
-def put(one: Node, path: str, headers: dict[str, str], body: bytes, payload: str, **how: Any) -> ANSWER:
-    head, _ = one.sign(path, {"Content-Length": str(len(body)), **headers}, payload, **how)
-    peer = one.connect()
-    try:
-        peer.send(head + body)
-        return peer.response()
-    finally:
-        peer.close()
-
-
-def alike(nodes: tuple[Node, Node], send: Callable[[Node], ANSWER]) -> ANSWER:
-    """What both nodes answer."""
-    native, plain = (normal(send(one)) for one in nodes)
-    assert native == plain
-    return native
-
-
-def unsigned(nodes: tuple[Node, Node], path: str, body: bytes, **headers: str) -> ANSWER:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return alike(nodes, lambda one: put(one, path, named, body, "UNSIGNED-PAYLOAD"))
-
-
-def described(one: Node, key: str) -> dict[str, Any]:
-    """What HeadObject says of an object, but when it was written."""
-    head = dict(one.client().head_object(Bucket="bucket", Key=key))
-    del head["ResponseMetadata"], head["LastModified"]
-    return head
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    """Whether it comes to hold within seconds."""
-    for _ in range(2000):
-        if holds():
-            return True
-        threading.Event().wait(0.005)
-    return False
-
-
-def is_absent(nodes: tuple[Node, Node], key: str) -> bool:
-    listed = [one.client().list_objects_v2(Bucket="bucket", Prefix=key).get("KeyCount") for one in nodes]
-    return listed == [0, 0]
-
-
-BODIES = {"empty": b"", "small": SMALL, "frame": bytes(262_144), "blob": bytes(262_145), "large": LARGE}
+    with pair_of_nodes() as pair:
+        yield pair
 
 
 @pytest.mark.parametrize("name", BODIES)
