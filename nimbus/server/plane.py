@@ -38,8 +38,10 @@ from nimbus.server.listener import Application, Bound, Listener, Message, Scope,
 from nimbus.server.plane_uploads import PlaneUploads
 from nimbus.store.records import Bucket, Object, unpack
 
-# Native readers hold no lease: a deleted frame stays readable for as long as one may still be in a socket's queue.
-GARBAGE_GRACE_S: Final = 60.0
+# Native readers hold no lease. They send a frame from its file for a second at most after its entry left the cache,
+# and copy and verify it from then on; what already lies in a socket's queue are pages of memory, which stay as they are
+# when whole pages are punched out of the file. The rest of the grace is for a worker that got no processor.
+GARBAGE_GRACE_S: Final = 15.0
 LOOKUPS_PER_BATCH_MAX: Final = 64
 LOOKUP_WAIT_MS: Final = 60_000
 CACHE_SIZE_BYTES: Final = 256 << 20
