@@ -40,11 +40,12 @@ from nimbus.metrics.storage import DataMeter
 from nimbus.s3.api import Services, Settings
 from nimbus.s3.app import App
 from nimbus.s3.asgi import S3Asgi
+from nimbus.server.coherence import CoherentMap
 from nimbus.server.directory import owned
 from nimbus.server.listener import Application, Bound
 from nimbus.server.notices import say
 from nimbus.server.plane import GARBAGE_GRACE_S as PLANE_GRACE_S
-from nimbus.server.plane import CoherentMap, Key, PlaneListener
+from nimbus.server.plane import Key, PlaneListener
 from nimbus.server.plane_uploads import PlaneUploads
 from nimbus.store.store import GARBAGE_GRACE_S, Store
 

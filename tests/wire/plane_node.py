@@ -26,8 +26,9 @@ from nimbus.meta.rocksdb import open_rocksdb
 from nimbus.s3.api import Services, Settings
 from nimbus.s3.app import App
 from nimbus.s3.asgi import S3Asgi
+from nimbus.server.coherence import CoherentMap
 from nimbus.server.listener import Listener, bind
-from nimbus.server.plane import CoherentMap, Key, PlaneListener
+from nimbus.server.plane import Key, PlaneListener
 from nimbus.server.plane_uploads import PlaneUploads
 from nimbus.store.store import Store
 
