@@ -8,17 +8,16 @@ The configuration names an engine; an installed package offers one with
 and a program that embeds the store with `register("mybackend", open_backend)`. A factory gets the options of
 the configuration and the data directory, and returns a six-method backend or a map of its own.
 
-Must always hold: what `open_map` returns is an `OrderedMap`; a name means one factory for the whole process.
+Must always hold: what `open_map` returns is an `OrderedMap`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final, TypeGuard, cast
 
-from nimbus.base.errors import ConfigInvalid
+from nimbus.base.registry import Registry
 from nimbus.meta.adapter import AdaptedMap
 from nimbus.meta.api import Committer, MetadataBackend, OrderedMap, OwnedMap
 from nimbus.meta.committer import OwnedCommitter
@@ -30,23 +29,14 @@ ENTRY_POINTS: Final = "nimbus.metadata"
 Engine = MetadataBackend | OrderedMap | OwnedMap
 Factory = Callable[[Mapping[str, object], Path], Engine]
 
-_factories: dict[str, Factory] = {}
-
-
-def register(name: str, factory: Factory) -> None:
-    """Make an engine known under `name`. Registering the same again is no error, another one is."""
-    if _factories.setdefault(name, factory) is not factory:
-        raise ConfigInvalid(f"Two metadata backends are called {name!r}.")
-
-
-def known_names() -> list[str]:
-    """Every name that can be configured."""
-    return sorted(_factories.keys() | entry_points(group=ENTRY_POINTS).names)
+_engines: Final[Registry[Factory]] = Registry("metadata backend", ENTRY_POINTS)
+register = _engines.register
+known_names = _engines.known_names
 
 
 def open_map(name: str, options: Mapping[str, object], data_dir: Path) -> OrderedMap:
     """Open the engine called `name`. Raises `ConfigInvalid`, and what opening raises."""
-    engine = _find_factory(name)(options, data_dir)
+    engine = _engines.find(name)(options, data_dir)
     if _is_ordered_map(engine):
         return engine
     return AdaptedMap(cast(MetadataBackend, engine))
@@ -55,18 +45,6 @@ def open_map(name: str, options: Mapping[str, object], data_dir: Path) -> Ordere
 def open_committer(map: OrderedMap, meter: CommitMeter | None = None) -> Committer:
     """The committer that fits the map; it counts into `meter`."""
     return OwnedCommitter(map, meter) if is_owned_map(map) else SharedCommitter(map, meter=meter)
-
-
-def _find_factory(name: str) -> Factory:
-    if name in _factories:
-        return _factories[name]
-    for entry in entry_points(group=ENTRY_POINTS, name=name):
-        try:
-            register(name, entry.load())
-        except (ImportError, AttributeError) as error:
-            raise ConfigInvalid(f"The metadata backend {name!r} cannot be loaded: {error}.") from error
-        return _factories[name]
-    raise ConfigInvalid(f"There is no metadata backend {name!r}; known are {', '.join(known_names())}.")
 
 
 def _is_ordered_map(engine: Engine) -> TypeGuard[OrderedMap]:
