@@ -1,0 +1,31 @@
+/* What the two halves of the relay share: relay.c takes the request up, relay_answer.c brings the answer down. */
+#ifndef NIMBUS_PLANE_RELAY_H
+#define NIMBUS_PLANE_RELAY_H
+
+#include "plane/plane.h"
+
+struct nb_relay {
+    nb_upstream *up;
+    nb_buffer *to_up;   /* head, chunk sizes */
+    nb_span payload;    /* of the request's body, inside conn->in, goes out behind to_up */
+    nb_buffer *from_up;
+    size_t cleared;     /* bytes at the front of from_up that belong to the answer's body */
+    enum { NB_FRAMED_NONE, NB_FRAMED_LENGTH, NB_FRAMED_CHUNKED, NB_FRAMED_CLOSE } framing;
+    uint64_t left;
+    nb_chunked chunked;
+    bool request_sent, request_broken, has_chunk, awaits_continue;
+    bool head_parsed, answer_done, up_keep_alive;
+    bool is_head, is_http_1_0, is_replayable, rechunks, has_body;
+};
+
+/* --- relay.c --- */
+bool nb_relay_is_hop_header(nb_span name); /* of one connection only: framing decides it anew */
+bool nb_relay_is_ours(nb_span name);
+bool nb_relay_put_header(nb_buffer *out, nb_span name, nb_span value);
+bool nb_relay_put_text_header(nb_buffer *out, const char *name, const char *value);
+nb_step nb_relay_fail(nb_conn *conn); /* refuse, or close when an answer has begun */
+
+/* --- relay_answer.c --- */
+nb_step nb_relay_pump_answer(nb_conn *conn, size_t *budget);
+
+#endif
