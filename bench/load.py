@@ -50,10 +50,23 @@ def run(port: int, requests: Path, *, connections: int, requests_max: int) -> Lo
     return msgspec.json.decode(done.stdout, type=Load)
 
 
-def signed(method: str, port: int, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> bytes:
-    """The bytes of one request, SigV4 in the header, its body's hash signed as boto3 does over plain HTTP."""
+def signed(
+    method: str,
+    port: int,
+    path: str,
+    body: bytes = b"",
+    headers: dict[str, str] | None = None,
+    *,
+    signs_payload: bool = True,
+) -> bytes:
+    """The bytes of one request, SigV4 in the header.
+
+    Its body's SHA-256 is signed as boto3 does over plain HTTP, or left out as most clients do over TLS.
+    """
     request = AWSRequest(method, f"http://127.0.0.1:{port}{path}", headers=headers or {}, data=body)
-    request.context["payload_signing_enabled"] = True
+    request.context["payload_signing_enabled"] = signs_payload
+    if not signs_payload:
+        request.headers["X-Amz-Content-SHA256"] = "UNSIGNED-PAYLOAD"
     request.headers["Host"] = f"127.0.0.1:{port}"
     S3SigV4Auth(CREDENTIALS, "s3", "us-east-1").add_auth(request)
     return _raw(method, path, dict(request.headers.items()), body)
