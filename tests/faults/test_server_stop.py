@@ -40,6 +40,8 @@ def wait_until_refused(port: int) -> None:
     while time.monotonic() < deadline:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=SECONDS_MAX).close()
+        except ConnectionResetError:
+            continue  # it was waiting to be accepted when the socket closed
         except ConnectionRefusedError:
             return
     pytest.fail("the server still takes connections")

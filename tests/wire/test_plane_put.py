@@ -32,6 +32,7 @@ from tests.wire.plane_pair import (
     described,
     eventually,
     is_absent,
+    node,
     pair_of_nodes,
     put,
     unsigned,
@@ -53,6 +54,17 @@ def test_a_body_of_any_size_is_stored_as_it_came(nodes: tuple[Node, Node], name:
     assert (status, headers["etag"]) == (200, f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"')
     for one in nodes:
         assert one.client().get_object(Bucket="bucket", Key=f"size-{name}")["Body"].read() == body
+
+
+def test_ordinary_uploads_are_not_relayed() -> None:
+    with node("on", taken_min=2 * len(BODIES)) as native:
+        client = native.client()
+        client.create_bucket(Bucket="bucket")
+        for name, body in BODIES.items():
+            client.put_object(Bucket="bucket", Key=name, Body=body)
+        upload = client.create_multipart_upload(Bucket="bucket", Key="parts")["UploadId"]
+        for number, body in enumerate(BODIES.values(), 1):
+            client.upload_part(Bucket="bucket", Key="parts", UploadId=upload, PartNumber=number, Body=body)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
