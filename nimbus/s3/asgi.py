@@ -215,7 +215,8 @@ def _is_unread(exchange: Exchange) -> bool:
 def _is_never_invited(exchange: Exchange) -> bool:
     """Whether the client waits for 100 Continue and nobody sends it, because there is nothing to invite.
 
-    botocore reads the next answer of such a connection wrongly, and waits for its end; a new one starts afresh.
+    botocore, for one up to 1.35, keeps the status line of the answer that came instead, takes the next answer of such
+    a connection apart wrongly and waits for its end; a new connection starts afresh. The native plane does the same.
     """
     return "expect" in exchange.headers and not _has_body(exchange.headers)
 

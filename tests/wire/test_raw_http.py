@@ -304,6 +304,17 @@ def test_body_is_invited_only_after_the_signature_was_checked(raw: Raw) -> None:
     assert raw.exists("key")
 
 
+def test_whoever_waits_to_send_nothing_gets_a_new_connection(raw: Raw) -> None:
+    """botocore up to 1.35 and later waits for ever for the next answer on the old one."""
+    for headers in (None, {"x-amz-meta-relayed": "by the plane too", "x-amz-storage-class": "STANDARD"}):
+        with socket.create_connection((raw.server.host, raw.server.port), timeout=SECONDS_MAX) as peer:
+            peer.sendall(raw.head("PUT", "/empty", headers)[:-2] + b"Content-Length: 0\r\nExpect: 100-continue\r\n\r\n")
+            answer = read_answer(peer)
+            assert (answer.status, answer.headers["connection"]) == (200, "close")
+            assert peer.recv(1) == b""
+    assert raw.exists("empty")
+
+
 def test_pipelined_requests_are_answered_in_order(raw: Raw) -> None:
     raw.client.put_object(Bucket=raw.bucket, Key="key", Body=b"0123456789")
     with socket.create_connection((raw.server.host, raw.server.port), timeout=SECONDS_MAX) as peer:

@@ -294,7 +294,10 @@ static nb_step dispatch(nb_conn *conn, size_t head_size) {
     conn->operation = NB_OP_REFUSED;
     conn->in_flight = true;
     nb_conn_set_timer(conn, NB_TIMER_NONE);
-    conn->keep_alive = request->keep_alive && atomic_load(&plane->state) == NB_RUNNING;
+    /* Many a botocore takes the answer after the one that came instead of a 100 Continue apart wrongly, and waits for
+     * ever: whoever expects in vain gets a new connection. */
+    conn->keep_alive =
+        request->keep_alive && !request->expects_in_vain && atomic_load(&plane->state) == NB_RUNNING;
     if (atomic_fetch_add(&plane->in_flight, 1) >= plane->settings.requests_max || conn->refused)
         return refuse_busy(conn, request);
     switch (nb_get_begin(conn, request)) {

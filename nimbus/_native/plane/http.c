@@ -232,14 +232,16 @@ static ssize_t parse_host(nb_request *out) {
 
 static ssize_t parse_expect(nb_request *out) {
     size_t count = nb_header_count(out->headers, out->headers_count, "expect");
-    out->expects_continue = false;
+    out->expects_continue = out->expects_in_vain = false;
     if (count == 0)
         return 1;
     const nb_header *expect = nb_header_find(out->headers, out->headers_count, "expect");
     if (count > 1 || !nb_span_is_nocase(expect->value, "100-continue"))
         return NB_HTTP_BAD_EXPECT;
     /* An HTTP/1.0 client cannot understand an interim answer (RFC 9110, 10.1.1). */
-    out->expects_continue = !out->http_1_0 && (out->chunked || out->content_length > 0);
+    bool has_content = out->chunked || out->content_length > 0;
+    out->expects_continue = has_content && !out->http_1_0;
+    out->expects_in_vain = !has_content;
     return 1;
 }
 

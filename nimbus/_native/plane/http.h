@@ -57,6 +57,7 @@ typedef struct {
     bool chunked;
     bool keep_alive;
     bool expects_continue;
+    bool expects_in_vain; /* there is no content that a 100 Continue could invite */
     bool http_1_0;
 } nb_request;
 
