@@ -105,6 +105,16 @@ cdef extern from "plane/target.h" nogil:
         pass
     nb_target_verdict nb_target_parse(nb_span path, nb_span host, const nb_domains *domains, nb_target *out)
     bint nb_query_is_plain(nb_span query, const char *operation)
+    enum:
+        NB_OVERRIDES
+    ctypedef enum nb_override:
+        pass
+    ctypedef struct nb_read_query:
+        unsigned int part_number
+        nb_span *overrides
+    const char *nb_override_header(nb_override which)
+    bint nb_query_read(nb_span query, const char *operation, nb_read_query *out)
+    size_t nb_query_decode(nb_span value, char *out)
 
 cdef extern from "plane/conditions.h" nogil:
     ctypedef enum nb_condition_verdict:
@@ -139,12 +149,22 @@ cdef extern from "plane/files.h" nogil:
 cdef extern from "plane/cache.h" nogil:
     enum:
         NB_EXTENTS_MAX
+        NB_PARTS_MAX
+    ctypedef enum nb_entry_kind:
+        NB_ENTRY_OBJECT
+        NB_ENTRY_MISSING
+    ctypedef struct nb_part:
+        uint64_t start
+        uint64_t end
+        unsigned int number
+        nb_span checksum_headers
     ctypedef struct nb_extent:
         nb_file *file
         uint64_t offset
         uint64_t length
         uint64_t hash
     ctypedef struct nb_fill:
+        nb_entry_kind kind
         nb_span name
         nb_span owner
         nb_span etag
@@ -154,12 +174,16 @@ cdef extern from "plane/cache.h" nogil:
         nb_span checksum_headers
         uint64_t size
         int64_t modified_s
+        size_t parts_count
+        nb_part *parts
         size_t extents_count
         nb_extent *extents
     ctypedef struct nb_cache:
         nb_files files
     void nb_cache_begin(nb_cache *cache, nb_span name)
     void nb_cache_end(nb_cache *cache, nb_span name)
+    void nb_cache_begin_bucket(nb_cache *cache, nb_span bucket)
+    void nb_cache_end_bucket(nb_cache *cache, nb_span bucket)
     void nb_cache_clear(nb_cache *cache)
 
 cdef extern from "plane/queue.h" nogil:

@@ -56,6 +56,9 @@ def parse_target(path: bytes, host: bytes, domains: Iterable[str] = ()) -> tuple
 def is_plain_query(query: bytes, operation: bytes) -> bool:
     """Whether a raw query has nothing but a signature and `x-id` with the operation's name."""
 
+def read_query(query: bytes, operation: bytes) -> tuple[int | None, dict[bytes, bytes]] | None:
+    """The part number and the replaced headers that a raw query of a read asks for; None for what is not plain."""
+
 def check_conditions(headers: list[tuple[bytes, bytes]], etag: bytes, modified_s: int) -> str:
     """One of "pass", "unmodified" (304), and "other" for what the embedded server should judge."""
 
@@ -168,6 +171,17 @@ class _Extent(Protocol):
     @property
     def hash(self) -> int: ...
 
+class _Part(Protocol):
+    """A part of an object that was uploaded in parts."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def checksum_headers(self) -> bytes:
+        """Its own, whole lines."""
+
 class _Found(Protocol):
     """An object as the answer to a `Lookup`. Headers are whole lines, each with its CRLF."""
 
@@ -195,6 +209,9 @@ class _Found(Protocol):
 
     @property
     def extents(self) -> Iterable[_Extent]: ...
+    @property
+    def parts(self) -> Iterable[_Part]:
+        """All of them, in order; none for an object that was uploaded whole."""
 
 class Lookup:
     """A connection that waits to be told of an object. One that is dropped without an answer is declined."""
@@ -204,6 +221,9 @@ class Lookup:
 
     def fill(self, found: _Found) -> None:
         """The object as it was read after this question was taken. Refused by itself if it has changed since."""
+
+    def miss(self, owner_id: str) -> None:
+        """There is no such object in the bucket of this user, as of after this question was taken."""
 
     def decline(self) -> None:
         """Let the embedded server answer."""
@@ -239,6 +259,10 @@ class Plane:
     def end_change(self, bucket: bytes, key: bytes) -> None:
         """The change is durable, or given up; before it is answered."""
 
+    def begin_bucket_change(self, bucket: bytes) -> None:
+        """Before a bucket is created, deleted or changed: whatever was filled for its keys is void."""
+
+    def end_bucket_change(self, bucket: bytes) -> None: ...
     def clear_cache(self) -> None:
         """Forget every object."""
 

@@ -118,6 +118,21 @@ def is_plain_query(bytes query not None, bytes operation not None):
     return bool(nb_query_is_plain(span_of(query), operation))
 
 
+def read_query(bytes query not None, bytes operation not None):
+    cdef nb_read_query native
+    cdef char decoded[16384]
+    if len(query) > sizeof(decoded):
+        raise ValueError("no head has so long a query")
+    if not nb_query_read(span_of(query), operation, &native):
+        return None
+    overrides = {}
+    for which in range(NB_OVERRIDES):
+        if native.overrides[<int>which].len:
+            size = nb_query_decode(native.overrides[<int>which], decoded)
+            overrides[nb_override_header(<nb_override><int>which)] = decoded[:<size_t>size]
+    return native.part_number or None, overrides
+
+
 def check_conditions(list headers not None, bytes etag not None, long long modified_s):
     cdef nb_header native[64]
     cdef nb_validators validators
@@ -365,6 +380,12 @@ cdef class Plane:
         name = bucket + b"\0" + key
         nb_cache_end(&self.plane.cache, span_of(name))
 
+    def begin_bucket_change(self, bytes bucket not None):
+        nb_cache_begin_bucket(&self.plane.cache, span_of(bucket))
+
+    def end_bucket_change(self, bytes bucket not None):
+        nb_cache_end_bucket(&self.plane.cache, span_of(bucket))
+
     def clear_cache(self):
         with nogil:
             nb_cache_clear(&self.plane.cache)
@@ -383,83 +404,5 @@ cdef class Plane:
         return answer
 
 
-cdef class Lookup:
-    """See plane.pyi."""
-
-    cdef nb_lookup *lookup  # NULL once it was answered
-    cdef Plane plane
-    cdef readonly bytes bucket
-    cdef readonly bytes key
-
-    def __dealloc__(self):
-        self.decline()
-
-    cpdef decline(self):
-        cdef nb_lookup *lookup = self.lookup
-        self.lookup = NULL
-        if lookup != NULL:
-            nb_lookup_decline(lookup)
-
-    def fill(self, found):
-        cdef nb_fill fill
-        cdef nb_lookup *lookup = self.lookup
-        assert lookup != NULL, "answered twice"
-        extents = list(found.extents)
-        if len(extents) > NB_EXTENTS_MAX:
-            self.decline()
-            return
-        assert sum([extent.length for extent in extents]) == found.size, "the extents are not the object"
-        owner, etag, modified_http = found.owner_id.encode(), found.etag.encode(), found.modified_http.encode()
-        headers, headers_304, checksum_headers = found.headers, found.headers_304, found.checksum_headers
-        fill.name = nb_span(lookup.target.name, lookup.target.bucket_len + 1 + lookup.target.key_len)
-        fill.owner, fill.etag, fill.modified_http = span_of(owner), span_of(etag), span_of(modified_http)
-        fill.headers, fill.headers_304 = span_of(headers), span_of(headers_304)
-        fill.checksum_headers = span_of(checksum_headers)
-        fill.size = found.size
-        fill.modified_s = found.modified_s
-        fill.extents_count = 0
-        if not open_extents(self.plane.plane, extents, &fill):
-            self.decline()
-            return
-        self.lookup = NULL
-        with nogil:
-            nb_lookup_fill(self.plane.plane, lookup, &fill)
-
-
-cdef Lookup lookup_of(Plane plane, nb_lookup *lookup):
-    cdef Lookup self = Lookup.__new__(Lookup)
-    self.lookup = lookup
-    self.plane = plane
-    self.bucket = lookup.target.name[: lookup.target.bucket_len]
-    self.key = (lookup.target.name + lookup.target.bucket_len + 1)[: lookup.target.key_len]
-    return self
-
-
-cdef bint open_extents(nb_plane *plane, list extents, nb_fill *fill):
-    """Open the files; on failure those that are open are given back."""
-    cdef nb_file *file
-    cdef uint64_t length
-    cdef uint64_t hash
-    cdef const char *path
-    for extent in extents:
-        encoded = extent.path.encode()
-        path, length, hash = encoded, extent.length, extent.hash
-        if extent.is_blob:
-            with nogil:
-                file = nb_files_take_blob(&plane.cache.files, path, length, hash)
-        else:
-            with nogil:
-                file = nb_files_take_segment(&plane.cache.files, path)
-        if file == NULL:
-            for index in range(fill.extents_count):
-                nb_files_give(&plane.cache.files, fill.extents[index].file)
-            return False
-        fill.extents[fill.extents_count].file = file
-        fill.extents[fill.extents_count].offset = extent.offset
-        fill.extents[fill.extents_count].length = length
-        fill.extents[fill.extents_count].hash = hash
-        fill.extents_count += 1
-    return True
-
-
+include "plane_lookups.pxi"
 include "plane_uploads.pxi"

@@ -17,10 +17,11 @@ from nimbus.base.errors import NimbusError
 from nimbus.data.api import Descriptor
 from nimbus.meta import keys
 from nimbus.s3 import codec, model
-from nimbus.s3.operations.attributes import checksum_fields, record_fields
+from nimbus.s3.operations.attributes import checksum_fields, part_checksums, record_fields
 from nimbus.server.coherence import CoherentMap
 from nimbus.store.records import Bucket, Object, unpack
 from nimbus.store.records import Extent as StoredExtent
+from nimbus.store.records import Part as StoredPart
 
 LOOKUPS_PER_BATCH_MAX: Final = 64
 LOOKUP_WAIT_MS: Final = 60_000
@@ -38,6 +39,14 @@ class Extent(msgspec.Struct, frozen=True):
     hash: int
 
 
+class Part(msgspec.Struct, frozen=True):
+    """A part of an object; see nimbus/_native/plane.pyi."""
+
+    number: int
+    size: int
+    checksum_headers: bytes
+
+
 class Found(msgspec.Struct, frozen=True):
     """An object as the plane wants to know it; see nimbus/_native/plane.pyi."""
 
@@ -50,6 +59,7 @@ class Found(msgspec.Struct, frozen=True):
     headers_304: bytes
     checksum_headers: bytes
     extents: tuple[Extent, ...]
+    parts: tuple[Part, ...] = ()
 
 
 class LocalFiles(Protocol):
@@ -98,22 +108,27 @@ class Lookups:
 
     def _answer(self, lookup: Lookup) -> None:
         try:
-            found = self._find(lookup.bucket, lookup.key)
+            self._look_up(lookup)
         except (NimbusError, UnicodeError):
-            found = None  # the S3 room says what is wrong
+            lookup.decline()  # the S3 room says what is wrong
+
+    def _look_up(self, lookup: Lookup) -> None:
+        value = self._map.get(keys.BUCKETS + lookup.bucket)
+        if value is None:
+            lookup.decline()
+            return
+        bucket = unpack(Bucket, value)
+        self._map.will_read(bucket.bucket_id, lookup.bucket)
+        value = self._map.get(keys.object(bucket.bucket_id, lookup.key))
+        if value is None:
+            lookup.key.decode()  # what is no text is no key, and has another answer
+            lookup.miss(bucket.owner_id)
+            return
+        found = self._described(bucket, unpack(Object, value))
         if found is None:
             lookup.decline()
         else:
             lookup.fill(found)
-
-    def _find(self, name: bytes, key: bytes) -> Found | None:
-        value = self._map.get(keys.bucket(name.decode()))
-        if value is None:
-            return None
-        bucket = unpack(Bucket, value)
-        self._map.will_read(bucket.bucket_id, name)
-        value = self._map.get(keys.object(bucket.bucket_id, key))
-        return None if value is None else self._described(bucket, unpack(Object, value))
 
     def _described(self, bucket: Bucket, record: Object) -> Found | None:
         if record.manifest_pages:
@@ -131,8 +146,14 @@ class Lookups:
             headers_304=_lines(fields),
             checksum_headers=_lines(checksum_fields(record.checksums, record.checksum_type)),
             extents=plane_extents(record.extents, self._files, self._checks),
+            parts=tuple(Part(part.number, part.size, _part_lines(record, part)) for part in record.parts),
         )
         return found if len(found.headers) + len(found.checksum_headers) <= HEADERS_SIZE_BYTES_MAX else None
+
+
+def _part_lines(record: Object, part: StoredPart) -> bytes:
+    checksums = part_checksums(record, part)
+    return _lines(checksum_fields(checksums, record.checksum_type)) if checksums else b""
 
 
 def _lines(fields: dict[str, Any]) -> bytes:

@@ -15,6 +15,24 @@ static nb_span next_line(nb_span *rest) {
     return line;
 }
 
+/* What is accepted decodes into a header's value, and into no more room than it has. */
+static void check_read_query(nb_span query) {
+    nb_read_query asked;
+    if (!nb_query_read(query, "GetObject", &asked))
+        return;
+    if (asked.part_number > NB_PART_NUMBER_MAX)
+        abort();
+    for (int which = 0; which < NB_OVERRIDES; which++) {
+        nb_span value = asked.overrides[which];
+        char *decoded = malloc(value.len + !value.len);
+        size_t size = decoded ? nb_query_decode(value, decoded) : 0;
+        for (size_t i = 0; i < size; i++)
+            if (decoded[i] < ' ' || decoded[i] > '~')
+                abort();
+        free(decoded);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const nb_domains DOMAINS = {2, {"example.com", "s3.example.com"}};
     nb_span rest = {(const char *)data, size};
@@ -28,7 +46,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (memchr(target.name, '/', target.bucket_len) || memchr(target.name, 0, target.bucket_len))
             abort();
     }
-    nb_query_is_plain(query, "GetObject");
+    nb_query_is_plain(query, "PutObject");
+    check_read_query(query);
     static const char *const NAMES[] = {"if-match", "if-none-match", "if-modified-since", "if-unmodified-since"};
     nb_validators validators = {rest, host, 1700000000};
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {

@@ -94,6 +94,11 @@ static void fill(nb_lookup *lookup) {
     nb_lookup_fill(plane, lookup, &found);
 }
 
+static void miss(nb_lookup *lookup) {
+    nb_fill missing = {.kind = NB_ENTRY_MISSING, .name = nb_target_name(&lookup->target), .owner = {"alice", 5}};
+    nb_lookup_fill(plane, lookup, &missing);
+}
+
 static void *answer_lookups(void *unused) {
     unsigned state = 1;
     for (;;) {
@@ -105,6 +110,8 @@ static void *answer_lookups(void *unused) {
             nb_lookup *lookup = NB_OF(item, nb_lookup, item);
             if (chance(&state, 20) == 0)
                 nb_lookup_decline(lookup);
+            else if (chance(&state, 10) == 0)
+                miss(lookup);
             else
                 fill(lookup);
         }
@@ -173,7 +180,11 @@ static void *change_things(void *unused) {
         unsigned what = chance(&state, 200);
         if (what == 0)
             nb_cache_clear(&plane->cache);
-        else if (what < 5)
+        else if (what == 1) {
+            nb_cache_begin_bucket(&plane->cache, (nb_span){name, 6});
+            nb_cache_end_bucket(&plane->cache, (nb_span){name, 6});
+        }
+        else if (what < 6)
             nb_plane_set_ring(plane, new_ring());
         nb_counters counters;
         nb_plane_counters(plane, &counters);

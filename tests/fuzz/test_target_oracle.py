@@ -1,4 +1,4 @@
-"""Bucket and key of a request, as the native plane reads them and as the S3 room does.
+"""Bucket, key and query of a request, as the native plane reads them and as the S3 room does.
 
 The plane may leave a request to the embedded server whenever it likes. What it must never do is to understand another
 object than the S3 room would: the signature of a request covers its raw path and host, so both readings are signed.
@@ -9,9 +9,10 @@ from __future__ import annotations
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nimbus._native.plane import parse_target
+from nimbus._native.plane import parse_target, read_query
+from nimbus.s3 import codec, model
 from nimbus.s3.errors import S3Error
-from nimbus.s3.router import check_bucket_name, split_target
+from nimbus.s3.router import Query, check_bucket_name, split_target
 from tests.conftest import SCALE
 
 DOMAINS = ("example.com", "s3.example.com", "localhost")
@@ -56,3 +57,51 @@ def test_the_plane_names_the_object_that_the_s3_room_names(path: str, host: str,
         assert not is_possible(*native), native
     else:
         assert native == (target.bucket.encode(), target.key.encode())
+
+
+READ = next(wire for wire in model.WIRES if wire.name == "GetObject")
+FIELDS = {
+    b"cache-control": "response_cache_control",
+    b"content-disposition": "response_content_disposition",
+    b"content-encoding": "response_content_encoding",
+    b"content-language": "response_content_language",
+    b"content-type": "response_content_type",
+    b"expires": "response_expires",
+}
+NAMES = ("partNumber", "x-id", "X-Amz-Date", *(f"response-{name.decode()}" for name in FIELDS))
+VALUES = (
+    "1",
+    "7",
+    "10000",
+    "10001",
+    "07",
+    "GetObject",
+    "a",
+    "b c",
+    "+",
+    "%20",
+    "%2B",
+    "%41",
+    "%",
+    "%4",
+    "%zz",
+    "%00",
+    "",
+)
+items = st.tuples(st.sampled_from([*NAMES, "versionId", "acl", ""]), st.lists(st.sampled_from(VALUES), max_size=3))
+queries = st.lists(items.map(lambda item: f"{item[0]}={''.join(item[1])}"), max_size=5).map("&".join)
+
+
+@given(queries)
+@settings(max_examples=round(2000 * SCALE))
+@example("partNumber=1&partNumber=1")
+@example("response-expires=&response-expires=a")
+@example("response-content-type=a%20b+c%2B")
+def test_the_plane_reads_a_query_as_the_s3_room_does(query: str) -> None:
+    native = read_query(query.encode(), b"GetObject")
+    if native is None:
+        return
+    request = codec.decode(READ, "bucket", "key", Query.parse(query.encode()), [], None)
+    values = {name: getattr(request, field) for name, field in FIELDS.items()}
+    assert native == (request.part_number, {name: text.encode() for name, text in values.items() if text})
+    assert request.version_id is None

@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import uvloop
 
-from nimbus._native.plane import Plane
+from nimbus._native.plane import OPERATIONS, Plane
 from nimbus.auth.api import User
 from nimbus.auth.keys import KeyRing, Secret
 from nimbus.auth.verifier import HeadVerifier
@@ -76,8 +77,9 @@ async def _serve(folder: Path, mode: str, grace_s: float) -> None:
     print(bound.address.text, flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
     await listener.drain(5.0)
-    taken: list[Any] = [plane.counters()[name] for plane in planes for name in ("requests_put", "requests_part")]
-    print(sum(sum(counts) for counts in taken), flush=True)
+    answered = [plane.counters() for plane in planes]
+    taken = {name: sum(sum(one[f"requests_{name}"]) for one in answered) for name in OPERATIONS}  # type: ignore[arg-type]
+    print(msgspec.json.encode(taken).decode(), flush=True)
     await store.close()
     committer.close()
     data.close()

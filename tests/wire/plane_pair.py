@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -93,8 +93,8 @@ class _Signer(S3SigV4Auth):  # type: ignore[misc]
 
 
 @contextmanager
-def node(mode: str, *more: str, taken_min: int = 1) -> Iterator[Node]:
-    """A node of its own, of whose uploads the plane, if there is one, takes at least so many itself."""
+def node(mode: str, *more: str, operations: Sequence[str] = ("put", "part"), taken_min: int = 1) -> Iterator[Node]:
+    """A node of its own, of whose requests for `operations` the plane, if there is one, answers at least so many."""
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.wire.plane_node", folder, mode, *more],
@@ -115,12 +115,13 @@ def node(mode: str, *more: str, taken_min: int = 1) -> Iterator[Node]:
         finally:
             process.stdin.close()
             status = process.wait(30)
-            taken = int(process.stdout.read())
+            taken = msgspec.json.decode(process.stdout.read(), type=dict[str, int])
             errors = process.stderr.read()
             process.stdout.close()
             process.stderr.close()
         assert (status, errors) == (0, "")
-        assert taken >= taken_min if mode == "on" else taken == 0
+        answered = sum(taken.get(name, 0) for name in operations)
+        assert answered >= taken_min if mode == "on" else answered == 0
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import os
 import secrets
 import threading
@@ -14,23 +13,15 @@ from typing import Any
 
 import msgspec
 import pytest
-from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 
 from nimbus._native.plane import Lookup
 from nimbus.data.local import LocalDataStore
 from nimbus.data.location import BLOB, unpack
 from tests.wire.plane_front import Front, Peer, front, pattern
+from tests.wire.plane_signing import ALICE, BOB, Key, signed
 
 MODIFIED_S = 1_700_000_000
 MODIFIED = "Tue, 14 Nov 2023 22:13:20 GMT"
-
-
-class Key(msgspec.Struct, frozen=True):
-    access_key: str
-    secret: str
-    user_id: str
 
 
 class Extent(msgspec.Struct, frozen=True):
@@ -39,6 +30,12 @@ class Extent(msgspec.Struct, frozen=True):
     offset: int
     length: int
     hash: int
+
+
+class Part(msgspec.Struct, frozen=True):
+    number: int
+    size: int
+    checksum_headers: bytes = b""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -51,10 +48,7 @@ class Found(msgspec.Struct, frozen=True):
     headers: bytes = b"etag: x\r\ncontent-type: text/plain\r\n"
     headers_304: bytes = b"etag: x\r\n"
     checksum_headers: bytes = b"x-amz-checksum-crc32: abcd\r\n"
-
-
-ALICE = Key("ALICE", "secret-of-alice", "alice")
-BOB = Key("BOB", "secret-of-bob", "bob")
+    parts: tuple[Part, ...] = ()
 
 
 class Shelf:
@@ -65,6 +59,7 @@ class Shelf:
         self.front = one
         self.objects: dict[tuple[bytes, bytes], Found] = {}
         self.asked: list[tuple[bytes, bytes]] = []
+        self.owner_of_missing: str | None = None  # None: the server behind says so
         self.before_fill: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._answer)
         self._thread.start()
@@ -103,10 +98,12 @@ class Shelf:
         self.asked.append(name)
         found = self.objects.get(name)
         self.before_fill()
-        if found is None:
-            lookup.decline()
-        else:
+        if found is not None:
             lookup.fill(found)
+        elif self.owner_of_missing is not None:
+            lookup.miss(self.owner_of_missing)
+        else:
+            lookup.decline()
 
     def close(self) -> None:
         self.front.plane.stop()
@@ -129,25 +126,6 @@ def shelf(folder: Path, **settings: Any) -> Iterator[Shelf]:
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
     with shelf(tmp_path_factory.mktemp("shelf")) as running:
         yield running
-
-
-def signed(
-    path: str,
-    *,
-    method: str = "GET",
-    key: Key = ALICE,
-    presigned: bool = False,
-    host: str = "localhost",
-    **headers: str,
-) -> bytes:
-    """A request as botocore signs it."""
-    request = AWSRequest(method, f"http://{host}{path}", headers={n.replace("_", "-"): v for n, v in headers.items()})
-    request.context["timestamp"] = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
-    signer = S3SigV4QueryAuth if presigned else S3SigV4Auth
-    signer(Credentials(key.access_key, key.secret), "s3", "us-east-1").add_auth(request)
-    target = request.url.removeprefix(f"http://{host}")
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", *(f"{n}: {v}" for n, v in request.headers.items())]
-    return "\r\n".join([*lines, "", ""]).encode()
 
 
 def ask(peer: Peer, data: bytes, has_body: bool = True) -> tuple[int, dict[str, str], bytes]:
@@ -327,6 +305,90 @@ def test_clearing_the_cache_makes_every_object_looked_up_again(store: Shelf) -> 
         assert ask(peer, signed("/bucket/again"))[2] == b"hello"
         store.front.plane.clear_cache()
     assert store.asked.count((b"bucket", b"again")) == 2
+
+
+def test_what_is_missing_is_told_until_it_is_there(tmp_path: Path) -> None:
+    with shelf(tmp_path) as store:
+        store.owner_of_missing = "alice"
+        peer = store.front.connect()
+        for _ in range(3):
+            status, headers, body = ask(peer, signed("/bucket/absent?partNumber=7"))
+            assert (status, headers["content-length"]) == (404, str(len(body)))
+            assert b"<Code>NoSuchKey</Code>" in body
+        status, headers, _ = ask(peer, signed("/bucket/absent", method="HEAD"), has_body=False)
+        assert (status, headers["content-type"]) == (404, "application/xml")
+        assert store.asked == [(b"bucket", b"absent")]
+        store.put("absent", b"here")
+        assert ask(peer, signed("/bucket/absent"))[2] == b"here"
+        store.drop("absent")
+        assert ask(peer, signed("/bucket/absent"))[0] == 404
+        assert len(store.asked) == 3
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: signed("/echo/absent", key=BOB),
+        lambda: signed("/echo/absent", If_None_Match="*"),
+        lambda: signed("/echo/absent", If_Modified_Since="yesterday"),
+        lambda: signed("/echo/absent?partNumber=1", Range="bytes=0-1"),
+        lambda: signed("/echo/" + "%41" * 700),
+    ],
+    ids=["another user", "a condition", "a date", "a part and a range", "a long name"],
+)
+def test_what_else_is_asked_of_what_is_missing_is_the_servers_to_answer(
+    store: Shelf, make: Callable[[], bytes]
+) -> None:
+    store.owner_of_missing = "alice"
+    try:
+        assert not is_relayed(store.front, signed("/echo/absent"))
+        assert is_relayed(store.front, make())
+    finally:
+        store.owner_of_missing = None
+
+
+def test_whoever_probes_for_names_drives_out_no_object(tmp_path: Path) -> None:
+    with shelf(tmp_path, cache_size_bytes=4 << 20, threads=1) as store:
+        store.owner_of_missing = "alice"
+        for number in range(64):
+            store.put(f"there-{number}", b"%d" % number)
+        peer = store.front.connect()
+        for number in range(64):
+            ask(peer, signed(f"/bucket/there-{number}"))
+        for number in range(3000):
+            peer.send(signed(f"/bucket/absent-{number}-{'x' * 300}"))
+            assert peer.response()[0] == 404
+        store.asked.clear()
+        for number in range(64):
+            assert ask(peer, signed(f"/bucket/there-{number}"))[2] == b"%d" % number
+        assert store.asked == []
+        assert ask(peer, signed(f"/bucket/absent-0-{'x' * 300}"))[0] == 404
+        assert len(store.asked) == 1  # forgotten long ago: what is missing has a bound as well
+
+
+def test_a_changed_bucket_makes_all_that_was_known_of_its_keys_void(tmp_path: Path) -> None:
+    with shelf(tmp_path) as store:
+        store.owner_of_missing = "alice"
+        store.put("there", b"old")
+        peer = store.front.connect()
+        assert ask(peer, signed("/bucket/there"))[2] == b"old"
+        assert ask(peer, signed("/bucket/absent"))[0] == 404
+        store.front.plane.begin_bucket_change(b"bucket")
+        store.owner_of_missing = "bob"
+        store.objects.clear()  # nobody tells of the objects: the bucket is another one
+        store.front.plane.end_bucket_change(b"bucket")
+        assert ask(peer, signed("/bucket/there", key=BOB))[0] == 404
+        assert ask(peer, signed("/bucket/absent", key=BOB))[0] == 404
+
+
+def test_a_fill_that_a_change_of_its_bucket_overtook_is_refused(store: Shelf) -> None:
+    store.put("overtaken", b"old", bucket="echo")
+    store.before_fill = lambda: store.front.plane.begin_bucket_change(b"echo")
+    assert is_relayed(store.front, signed("/echo/overtaken"))
+    store.before_fill = lambda: None
+    assert is_relayed(store.front, signed("/echo/overtaken"))
+    store.front.plane.end_bucket_change(b"echo")
+    assert not is_relayed(store.front, signed("/echo/overtaken"))
 
 
 def test_the_cache_stays_within_its_bounds(tmp_path: Path) -> None:

@@ -39,6 +39,14 @@ void nb_buffer_pool_free(nb_buffer_pool *pool) {
     pool->spare_count = 0;
 }
 
+bool nb_buffer_put_decimal(nb_buffer *buffer, uint64_t number) {
+    char digits[20], *at = digits + sizeof digits;
+    do
+        *--at = (char)('0' + number % 10);
+    while (number /= 10);
+    return nb_buffer_put(buffer, at, (size_t)(digits + sizeof digits - at));
+}
+
 void nb_buffer_compact(nb_buffer *buffer) {
     if (buffer->start == 0)
         return;

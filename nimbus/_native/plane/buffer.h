@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "span.h"
@@ -61,6 +62,9 @@ static inline bool nb_buffer_put_text(nb_buffer *buffer, const char *text) {
 static inline bool nb_buffer_put_span(nb_buffer *buffer, nb_span span) {
     return nb_buffer_put(buffer, span.ptr, span.len);
 }
+
+/* The digits of a number. */
+bool nb_buffer_put_decimal(nb_buffer *buffer, uint64_t number);
 
 /* Move what is left to the front, so that there is room behind it. */
 void nb_buffer_compact(nb_buffer *buffer);

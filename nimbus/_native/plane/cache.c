@@ -15,15 +15,22 @@ static nb_entry **bucket_of(nb_shard *shard, uint64_t hash) {
     return &shard->buckets[hash / NB_CACHE_SHARDS % NB_CACHE_SHARD_BUCKETS];
 }
 static size_t slot_of(uint64_t hash) { return (hash >> 40) % NB_CACHE_SLOTS; }
+static nb_span bucket_in(nb_span name) {
+    const char *end = memchr(name.ptr, 0, name.len);
+    return (nb_span){name.ptr, end ? (size_t)(end - name.ptr) : name.len};
+}
 
 void nb_cache_init(nb_cache *cache, size_t cost_bytes_max, size_t files_max) {
     memset(cache, 0, sizeof *cache);
     nb_files_init(&cache->files);
-    cache->shard_cost_bytes_max = cost_bytes_max / NB_CACHE_SHARDS;
+    size_t missing = cost_bytes_max / NB_CACHE_MISSING_PART;
+    cache->shard_cost_bytes_max[NB_ENTRY_MISSING] = missing / NB_CACHE_SHARDS;
+    cache->shard_cost_bytes_max[NB_ENTRY_OBJECT] = (cost_bytes_max - missing) / NB_CACHE_SHARDS;
     cache->files_max = files_max;
     for (size_t i = 0; i < NB_CACHE_SHARDS; i++) {
         pthread_mutex_init(&cache->shards[i].lock, NULL);
-        nb_list_init(&cache->shards[i].lru);
+        for (int kind = 0; kind < NB_ENTRY_KINDS; kind++)
+            nb_list_init(&cache->shards[i].lru[kind]);
     }
 }
 
@@ -59,34 +66,65 @@ static nb_entry *unlink_at(nb_shard *shard, nb_entry **at) {
     nb_entry *entry = *at;
     *at = entry->next;
     nb_list_remove(&entry->lru);
-    shard->cost_bytes -= entry->cost_bytes;
+    shard->cost_bytes[entry->kind] -= entry->cost_bytes;
     return entry;
 }
 
-static nb_entry *unlink_oldest(nb_shard *shard) {
-    if (nb_list_is_empty(&shard->lru))
+static nb_entry *unlink_oldest(nb_shard *shard, nb_entry_kind kind) {
+    if (nb_list_is_empty(&shard->lru[kind]))
         return NULL;
-    nb_entry *oldest = NB_OF(shard->lru.next, nb_entry, lru);
+    nb_entry *oldest = NB_OF(shard->lru[kind].next, nb_entry, lru);
     return unlink_at(shard, find(shard, oldest->name, oldest->hash));
+}
+
+/* Its bucket is another one since, or belongs to somebody else. */
+static bool is_void(nb_cache *cache, const nb_entry *entry) {
+    return atomic_load(&cache->buckets[entry->bucket_slot].number) != entry->bucket_number;
 }
 
 nb_entry *nb_cache_find(nb_cache *cache, nb_span name) {
     uint64_t hash = hash_of(name);
     nb_shard *shard = shard_of(cache, hash);
+    nb_entry *dropped = NULL;
     pthread_mutex_lock(&shard->lock);
-    nb_entry *entry = *find(shard, name, hash);
-    if (entry) {
+    nb_entry **at = find(shard, name, hash), *entry = *at;
+    if (entry && is_void(cache, entry)) {
+        dropped = unlink_at(shard, at);
+        entry = NULL;
+    } else if (entry) {
         atomic_fetch_add(&entry->users, 1);
         nb_list_remove(&entry->lru);
-        nb_list_append(&shard->lru, &entry->lru);
+        nb_list_append(&shard->lru[entry->kind], &entry->lru);
     }
     pthread_mutex_unlock(&shard->lock);
+    if (dropped)
+        retire(cache, dropped);
     return entry;
 }
 
 /* --- changes ------------------------------------------------------------------------------------------- */
 
-uint64_t nb_cache_number(nb_cache *cache, nb_span name) { return atomic_load(&cache->changes[slot_of(hash_of(name))]); }
+static size_t bucket_slot_of(nb_span bucket) { return slot_of(hash_of(bucket)); }
+
+nb_numbers nb_cache_numbers(nb_cache *cache, nb_span name) {
+    return (nb_numbers){.object = atomic_load(&cache->objects[slot_of(hash_of(name))].number),
+                        .bucket = atomic_load(&cache->buckets[bucket_slot_of(bucket_in(name))].number)};
+}
+
+static void begin(nb_changes *changes) {
+    atomic_fetch_add(&changes->pending, 1);
+    atomic_fetch_add(&changes->number, 1);
+}
+
+static void end(nb_changes *changes) {
+    atomic_fetch_add(&changes->number, 1);
+    atomic_fetch_sub(&changes->pending, 1);
+}
+
+/* Whether nothing began or ended since, and nothing is under way. */
+static bool is_unchanged(nb_changes *changes, uint64_t number) {
+    return atomic_load(&changes->number) == number && atomic_load(&changes->pending) == 0;
+}
 
 static void drop(nb_cache *cache, nb_span name, uint64_t hash) {
     nb_shard *shard = shard_of(cache, hash);
@@ -100,21 +138,22 @@ static void drop(nb_cache *cache, nb_span name, uint64_t hash) {
 
 void nb_cache_begin(nb_cache *cache, nb_span name) {
     uint64_t hash = hash_of(name);
-    atomic_fetch_add(&cache->changing[slot_of(hash)], 1);
-    atomic_fetch_add(&cache->changes[slot_of(hash)], 1);
+    begin(&cache->objects[slot_of(hash)]);
     drop(cache, name, hash); /* after the number moved: a fill either was there, or sees the new number */
 }
 
-void nb_cache_end(nb_cache *cache, nb_span name) {
-    uint64_t hash = hash_of(name);
-    atomic_fetch_add(&cache->changes[slot_of(hash)], 1);
-    atomic_fetch_sub(&cache->changing[slot_of(hash)], 1);
-}
+void nb_cache_end(nb_cache *cache, nb_span name) { end(&cache->objects[slot_of(hash_of(name))]); }
+
+/* The entries stay where they are: nobody finds them under another number. */
+void nb_cache_begin_bucket(nb_cache *cache, nb_span bucket) { begin(&cache->buckets[bucket_slot_of(bucket)]); }
+void nb_cache_end_bucket(nb_cache *cache, nb_span bucket) { end(&cache->buckets[bucket_slot_of(bucket)]); }
 
 static void clear_shard(nb_cache *cache, nb_shard *shard) {
     for (;;) {
         pthread_mutex_lock(&shard->lock);
-        nb_entry *entry = unlink_oldest(shard);
+        nb_entry *entry = unlink_oldest(shard, NB_ENTRY_OBJECT);
+        if (!entry)
+            entry = unlink_oldest(shard, NB_ENTRY_MISSING);
         pthread_mutex_unlock(&shard->lock);
         if (!entry)
             return;
@@ -124,7 +163,7 @@ static void clear_shard(nb_cache *cache, nb_shard *shard) {
 
 void nb_cache_clear(nb_cache *cache) {
     for (size_t i = 0; i < NB_CACHE_SLOTS; i++)
-        atomic_fetch_add(&cache->changes[i], 1);
+        atomic_fetch_add(&cache->objects[i].number, 1);
     for (size_t i = 0; i < NB_CACHE_SHARDS; i++)
         clear_shard(cache, &cache->shards[i]);
 }
@@ -156,13 +195,18 @@ static nb_entry *make_entry(const nb_fill *fill) {
     for (size_t i = 0; i < fill->extents_count; i++)
         stamps += blocks_of(&fill->extents[i]);
     size_t fixed = sizeof(nb_entry) + fill->extents_count * sizeof(nb_extent);
-    size_t cost = fixed + stamps * sizeof(nb_stamp) + fill->name.len + fill->owner.len + fill->etag.len +
-                  fill->modified_http.len + fill->headers.len + fill->headers_304.len + fill->checksum_headers.len;
+    size_t cost = fixed + stamps * sizeof(nb_stamp) + fill->parts_count * sizeof(nb_part) + fill->name.len +
+                  fill->owner.len + fill->etag.len + fill->modified_http.len + fill->headers.len +
+                  fill->headers_304.len + fill->checksum_headers.len;
+    for (size_t i = 0; i < fill->parts_count; i++)
+        cost += fill->parts[i].checksum_headers.len;
     nb_entry *entry = calloc(1, cost);
     if (!entry)
         return NULL;
     entry->cost_bytes = cost;
+    entry->kind = fill->kind;
     entry->hash = hash_of(fill->name);
+    entry->bucket_slot = bucket_slot_of(bucket_in(fill->name));
     entry->size = fill->size;
     entry->modified_s = fill->modified_s;
     entry->extents_count = fill->extents_count;
@@ -175,7 +219,13 @@ static nb_entry *make_entry(const nb_fill *fill) {
         at_byte += fill->extents[i].length;
         stamp += blocks_of(&fill->extents[i]);
     }
-    char *at = (char *)stamp;
+    entry->parts = (nb_part *)stamp;
+    entry->parts_count = fill->parts_count;
+    char *at = (char *)(entry->parts + entry->parts_count);
+    for (size_t i = 0; i < fill->parts_count; i++) {
+        entry->parts[i] = fill->parts[i];
+        entry->parts[i].checksum_headers = copy(&at, fill->parts[i].checksum_headers);
+    }
     entry->name = copy(&at, fill->name);
     entry->owner = copy(&at, fill->owner);
     entry->etag = copy(&at, fill->etag);
@@ -190,7 +240,7 @@ static void make_room_for_files(nb_cache *cache, uint64_t from) {
     for (size_t i = 0; i < EVICTIONS_FOR_FILES_MAX && atomic_load(&cache->files.count) > cache->files_max; i++) {
         nb_shard *shard = &cache->shards[(from + i) % NB_CACHE_SHARDS];
         pthread_mutex_lock(&shard->lock);
-        nb_entry *entry = unlink_oldest(shard);
+        nb_entry *entry = unlink_oldest(shard, NB_ENTRY_OBJECT);
         pthread_mutex_unlock(&shard->lock);
         if (entry)
             retire(cache, entry);
@@ -198,12 +248,13 @@ static void make_room_for_files(nb_cache *cache, uint64_t from) {
 }
 
 /* Put the entry into its shard unless a change came between. Frees what it displaces. */
-static bool insert(nb_cache *cache, nb_entry *entry, uint64_t number) {
+static bool insert(nb_cache *cache, nb_entry *entry, nb_numbers numbers) {
     nb_shard *shard = shard_of(cache, entry->hash);
-    size_t slot = slot_of(entry->hash);
     nb_entry *displaced = NULL;
+    entry->bucket_number = numbers.bucket;
     pthread_mutex_lock(&shard->lock);
-    bool is_current = atomic_load(&cache->changes[slot]) == number && atomic_load(&cache->changing[slot]) == 0;
+    bool is_current = is_unchanged(&cache->objects[slot_of(entry->hash)], numbers.object) &&
+                      is_unchanged(&cache->buckets[entry->bucket_slot], numbers.bucket);
     if (is_current) {
         nb_entry **at = find(shard, entry->name, entry->hash);
         if (*at) {
@@ -213,10 +264,11 @@ static bool insert(nb_cache *cache, nb_entry *entry, uint64_t number) {
         nb_entry **bucket = bucket_of(shard, entry->hash);
         entry->next = *bucket;
         *bucket = entry;
-        nb_list_append(&shard->lru, &entry->lru);
-        shard->cost_bytes += entry->cost_bytes;
-        while (shard->cost_bytes > cache->shard_cost_bytes_max && shard->lru.next != &entry->lru) {
-            nb_entry *oldest = unlink_oldest(shard);
+        nb_link *lru = &shard->lru[entry->kind];
+        nb_list_append(lru, &entry->lru);
+        shard->cost_bytes[entry->kind] += entry->cost_bytes;
+        while (shard->cost_bytes[entry->kind] > cache->shard_cost_bytes_max[entry->kind] && lru->next != &entry->lru) {
+            nb_entry *oldest = unlink_oldest(shard, entry->kind);
             oldest->next = displaced;
             displaced = oldest;
         }
@@ -230,7 +282,7 @@ static bool insert(nb_cache *cache, nb_entry *entry, uint64_t number) {
     return is_current;
 }
 
-nb_entry *nb_cache_fill(nb_cache *cache, const nb_fill *fill, uint64_t number) {
+nb_entry *nb_cache_fill(nb_cache *cache, const nb_fill *fill, nb_numbers numbers) {
     nb_entry *entry = make_entry(fill);
     if (!entry) {
         for (size_t i = 0; i < fill->extents_count; i++)
@@ -238,7 +290,7 @@ nb_entry *nb_cache_fill(nb_cache *cache, const nb_fill *fill, uint64_t number) {
         return NULL;
     }
     atomic_init(&entry->users, 2); /* the shard's and the caller's */
-    if (!insert(cache, entry, number)) {
+    if (!insert(cache, entry, numbers)) {
         free_entry(cache, entry);
         return NULL;
     }

@@ -1,9 +1,13 @@
 /* The object cache: what a signed GET needs to know of an object, by bucket and key; bounded in bytes and files.
  *
+ * An entry says also that there is no such object, for those who ask for one again and again. Such entries have a
+ * share of the bytes of their own: whoever probes for names that do not exist drives out nobody's objects.
+ *
  * Coherence: whoever changes an object calls nb_cache_begin before the change can become visible and nb_cache_end
  * before it is answered. In between nothing is filled for that key, and a fill that was looked up before is
  * refused, because it brings the number of its slot from before the look-up. So a read that begins after an answered
- * write never sees what was before it, and no two reads see a write come and go.
+ * write never sees what was before it, and no two reads see a write come and go. The same holds for a change of a
+ * bucket (created, deleted, another owner), which makes void whatever was filled for any of its keys.
  *
  * Entries are counted by their users; one that was dropped from the cache lives until the last answer from it is
  * out. Such an entry says since when it is out of the cache (dead_since_ms, monotonic): from then on nobody tells it
@@ -24,9 +28,13 @@
 enum {
     NB_CACHE_SHARDS = 64,
     NB_CACHE_SHARD_BUCKETS = 4096,
-    NB_CACHE_SLOTS = 4096, /* of changes: keys that share one only make each other's fills fail */
+    NB_CACHE_SLOTS = 4096, /* of changes: names that share one only make each other's fills fail */
+    NB_CACHE_MISSING_PART = 16, /* what is not there has at most this part of the bytes */
     NB_EXTENTS_MAX = 64,
+    NB_PARTS_MAX = 64,
 };
+
+typedef enum { NB_ENTRY_OBJECT, NB_ENTRY_MISSING, NB_ENTRY_KINDS } nb_entry_kind;
 
 /* What is remembered of a block, in monotonic seconds; 0: never. */
 typedef struct {
@@ -44,45 +52,65 @@ typedef struct {
     nb_stamp *stamps; /* one for each block */
 } nb_extent;
 
+/* A part of an object that was uploaded in parts. */
+typedef struct {
+    uint64_t start, end; /* bytes of the object */
+    unsigned number;
+    nb_span checksum_headers; /* its own */
+} nb_part;
+
 typedef struct nb_entry {
     struct nb_entry *next;
     nb_link lru;
+    nb_entry_kind kind; /* one that is missing has a name and an owner, the bucket's, and nothing else */
     atomic_size_t users;
     _Atomic int64_t dead_since_ms; /* 0: in the cache */
     size_t cost_bytes;
     uint64_t hash;
+    size_t bucket_slot;
+    uint64_t bucket_number; /* as it was when the entry was filled: another one makes it void */
     uint64_t size;
     int64_t modified_s;
     nb_span name, owner, etag, modified_http;
     nb_span headers;          /* of a 200, without Content-Length */
     nb_span headers_304;
     nb_span checksum_headers; /* when the client asked for them */
+    size_t parts_count;
+    nb_part *parts;
     size_t extents_count;
     nb_extent extents[];
 } nb_entry;
 
 /* What a fill is made of; everything is copied. `files` are handed over, also on failure. */
 typedef struct {
+    nb_entry_kind kind;
     nb_span name, owner, etag, modified_http, headers, headers_304, checksum_headers;
     uint64_t size;
     int64_t modified_s;
+    size_t parts_count;
+    nb_part parts[NB_PARTS_MAX];
     size_t extents_count;
     nb_extent extents[NB_EXTENTS_MAX]; /* without `at` and stamps */
 } nb_fill;
 
 typedef struct {
     pthread_mutex_t lock;
-    size_t cost_bytes;
-    nb_link lru; /* the least recently used first */
+    size_t cost_bytes[NB_ENTRY_KINDS];
+    nb_link lru[NB_ENTRY_KINDS]; /* the least recently used first */
     nb_entry *buckets[NB_CACHE_SHARD_BUCKETS];
 } nb_shard;
 
+/* Changes of whatever shares a slot. */
+typedef struct {
+    _Atomic uint64_t number;  /* of those begun and ended */
+    _Atomic uint32_t pending; /* begun and not ended */
+} nb_changes;
+
 typedef struct nb_cache {
     nb_files files;
-    size_t shard_cost_bytes_max;
+    size_t shard_cost_bytes_max[NB_ENTRY_KINDS];
     size_t files_max;
-    _Atomic uint64_t changes[NB_CACHE_SLOTS];  /* begun and ended */
-    _Atomic uint32_t changing[NB_CACHE_SLOTS]; /* begun and not ended */
+    nb_changes objects[NB_CACHE_SLOTS], buckets[NB_CACHE_SLOTS];
     nb_shard shards[NB_CACHE_SHARDS];
 } nb_cache;
 
@@ -93,14 +121,20 @@ void nb_cache_free(nb_cache *cache); /* REQUIRES: no entry is in use */
 nb_entry *nb_cache_find(nb_cache *cache, nb_span name);
 void nb_cache_give(nb_cache *cache, nb_entry *entry);
 
-/* The number to look up with; and the fill that brings it back. The entry is to be given back; NULL: refused. */
-uint64_t nb_cache_number(nb_cache *cache, nb_span name);
-nb_entry *nb_cache_fill(nb_cache *cache, const nb_fill *fill, uint64_t number);
+/* The numbers to look up with; and the fill that brings them back. The entry is to be given back; NULL: refused. */
+typedef struct {
+    uint64_t object, bucket;
+} nb_numbers;
+nb_numbers nb_cache_numbers(nb_cache *cache, nb_span name);
+nb_entry *nb_cache_fill(nb_cache *cache, const nb_fill *fill, nb_numbers numbers);
 
+/* The name of an object: bucket, zero byte, key. */
 void nb_cache_begin(nb_cache *cache, nb_span name);
 void nb_cache_end(nb_cache *cache, nb_span name);
+void nb_cache_begin_bucket(nb_cache *cache, nb_span bucket);
+void nb_cache_end_bucket(nb_cache *cache, nb_span bucket);
 
-/* Forget everything: users, policies or owners changed. */
+/* Forget everything. */
 void nb_cache_clear(nb_cache *cache);
 
 #endif

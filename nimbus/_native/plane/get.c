@@ -1,21 +1,20 @@
 /* GetObject and HeadObject of ordinary objects, answered without Python.
  *
  * Only what is right in every respect is answered here: a plain request, a good signature, the bucket's owner, an object
- * that the cache knows or a look-up finds, conditions that hold, a range that is there. Everything else, and so every
- * refusal, is the embedded server's, which is why both ways say the same words. A request that has to wait is parsed
- * again when it goes on: its head stays where it was, and parsing costs less than keeping the result.
+ * that the cache knows or a look-up finds, conditions that hold, a range or part that is there; and, because programs
+ * probe for it by the thousand, that there is no such object. Everything else, and so every other refusal, is the
+ * embedded server's, which is why both ways say the same words. A request that has to wait is parsed again when it goes
+ * on: its head stays where it was, and parsing costs less than keeping the result.
  */
 #include "plane/get.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "plane/auth.h"
-#include "plane/conditions.h"
 #include "plane/disk.h"
+#include "plane/get_head.h"
 #include "plane/lookup.h"
-#include "plane/range.h"
 #include "plane/reply.h"
 #include "plane/target.h"
 
@@ -51,71 +50,14 @@ static bool is_plain_payload(nb_sigv4_payload payload) {
     return payload == NB_PAYLOAD_ABSENT || payload == NB_PAYLOAD_UNSIGNED || payload == NB_PAYLOAD_SHA256;
 }
 
-/* --- the answer's head --------------------------------------------------------------------------------- */
-
-/* What is decided of an answer before anything of it is written. */
-typedef struct plan {
-    int status;
-    uint64_t start, end;
-    bool sends_body, sends_checksums;
-} plan;
-
-static bool put_head(nb_conn *conn, const nb_entry *entry, const plan *plan) {
-    nb_worker *worker = conn->worker;
-    nb_buffer *out = conn->out;
-    char text[256];
-    char request_id[NB_REQUEST_ID_SIZE_BYTES + 1];
-    nb_worker_request_id(worker, request_id);
-    snprintf(text, sizeof text, "HTTP/1.1 %d %s\r\nx-amz-request-id: %s\r\ndate: %s\r\n", plan->status,
-             nb_status_reason(plan->status), request_id, nb_worker_date(worker));
-    bool fits = nb_buffer_put_text(out, text) && nb_buffer_put_text(out, worker->plane->settings.common_headers) &&
-                nb_buffer_put_span(out, plan->status == 304 ? entry->headers_304 : entry->headers);
-    if (plan->sends_checksums)
-        fits = fits && nb_buffer_put_span(out, entry->checksum_headers);
-    text[0] = 0;
-    if (plan->status == 206)
-        snprintf(text, sizeof text, "content-range: bytes %llu-%llu/%llu\r\ncontent-length: %llu\r\n",
-                 (unsigned long long)plan->start, (unsigned long long)plan->end - 1, (unsigned long long)entry->size,
-                 (unsigned long long)(plan->end - plan->start));
-    else if (plan->status == 200)
-        snprintf(text, sizeof text, "content-length: %llu\r\n", (unsigned long long)entry->size);
-    return fits && nb_buffer_put_text(out, text) &&
-           nb_buffer_put_text(out, conn->keep_alive ? "\r\n" : "connection: close\r\n\r\n");
-}
-
-static bool wants_checksums(const nb_request *request) {
-    const nb_header *mode = nb_header_find(request->headers, request->headers_count, "x-amz-checksum-mode");
-    return mode && nb_span_is_nocase(mode->value, "enabled");
-}
-
-/* Status and span; false when the embedded server must answer. */
-static bool make_plan(const nb_request *request, const nb_entry *entry, plan *plan) {
-    nb_validators validators = {entry->etag, entry->modified_http, entry->modified_s};
-    nb_condition_verdict verdict = nb_conditions_check(request->headers, request->headers_count, &validators);
-    if (verdict == NB_CONDITION_OTHER)
-        return false;
-    *plan = (struct plan){0};
-    plan->status = verdict == NB_CONDITION_UNMODIFIED ? 304 : 200;
-    plan->end = entry->size;
-    plan->sends_body = plan->status == 200 && nb_span_is(request->method, "GET");
-    plan->sends_checksums = plan->status == 200 && wants_checksums(request);
-    const nb_header *range = nb_header_find(request->headers, request->headers_count, "range");
-    const nb_header *if_range = nb_header_find(request->headers, request->headers_count, "if-range");
-    if (plan->status != 200 || !range || (if_range && !nb_if_range_holds(if_range->value, &validators)))
-        return true;
-    plan->status = 206;
-    plan->sends_checksums = false;
-    return nb_range_parse(range->value, entry->size, &plan->start, &plan->end) == NB_RANGE_OK;
-}
-
 /* --- the answer's bytes -------------------------------------------------------------------------------- */
 
-static bool is_small(const nb_entry *entry, const plan *plan) {
+static bool is_small(const nb_entry *entry, const nb_read_plan *plan) {
     return plan->end - plan->start <= NB_SMALL_SIZE_BYTES_MAX && entry->extents_count == 1;
 }
 
 /* Have the first bytes verified, the small ones already behind the head. */
-static nb_status prepare(nb_conn *conn, nb_entry *entry, const plan *plan) {
+static nb_status prepare(nb_conn *conn, nb_entry *entry, const nb_read_plan *plan) {
     if (!plan->sends_body || plan->start == plan->end)
         return NB_OK;
     if (!is_small(entry, plan)) {
@@ -131,51 +73,68 @@ static nb_status prepare(nb_conn *conn, nb_entry *entry, const plan *plan) {
     return status;
 }
 
-/* The lead goes out with the head, the rest by sendfile. */
-static bool begin_body(nb_conn *conn, nb_entry *entry, const plan *plan) {
+/* The lead goes out with the head, the rest by sendfile. Takes over the entry. */
+static bool begin_body(nb_conn *conn, nb_entry **entry, const nb_read_plan *plan) {
     nb_buffer *out = conn->out;
-    size_t lead = nb_entry_lead(entry, plan->start, plan->end, out->data + out->end, nb_buffer_room(out));
+    size_t lead = nb_entry_lead(*entry, plan->start, plan->end, out->data + out->end, nb_buffer_room(out));
     out->end += lead;
-    return nb_reply_begin(conn, entry, plan->start + lead, plan->end);
+    if (!nb_reply_begin(conn, *entry, plan->start + lead, plan->end))
+        return false;
+    *entry = NULL;
+    return true;
 }
 
-static nb_get_verdict wait_for_disk(nb_conn *conn, nb_entry *entry, const plan *plan) {
-    if (++conn->disk_waits > DISK_WAITS_MAX || !nb_disk_ask(conn, entry, plan->start, plan->end))
+/* Takes over the entry. */
+static nb_get_verdict wait_for_disk(nb_conn *conn, nb_entry **entry, const nb_read_plan *plan) {
+    if (++conn->disk_waits > DISK_WAITS_MAX || !nb_disk_ask(conn, *entry, plan->start, plan->end))
         return NB_GET_RELAY;
-    conn->awaited = entry;
+    conn->awaited = *entry;
+    *entry = NULL;
     return NB_GET_WAITING;
 }
 
+/* The entry stays the caller's unless it is taken over, and is NULL then. */
+static nb_get_verdict answer_object(
+    nb_conn *conn, const nb_request *request, const nb_read_query *query, nb_entry **entry) {
+    nb_read_plan plan;
+    if (!nb_read_plan_make(request, query, *entry, &plan) || !(conn->out = nb_buffer_take(&conn->worker->buffers)) ||
+        !nb_read_put_head(conn, *entry, query, &plan))
+        return NB_GET_RELAY;
+    nb_status status = prepare(conn, *entry, &plan);
+    if (status == NB_WOULD_BLOCK)
+        return wait_for_disk(conn, entry, &plan);
+    bool has_more = plan.sends_body && plan.start < plan.end && !is_small(*entry, &plan);
+    if (status != NB_OK || (has_more && !begin_body(conn, entry, &plan)))
+        return NB_GET_RELAY;
+    conn->status = plan.status;
+    conn->phase = NB_PHASE_REPLY;
+    nb_conn_set_timer(conn, NB_TIMER_PACE);
+    return NB_GET_ANSWERED;
+}
+
+static nb_get_verdict answer_missing(nb_conn *conn, const nb_request *request, const nb_read_query *query) {
+    bool is_answered = nb_read_is_plain(request, query) && nb_conn_answer_missing(conn, request);
+    return is_answered ? NB_GET_ANSWERED : NB_GET_RELAY;
+}
+
 /* Answer from the entry, which is ours to give back. RELAY leaves the connection as it was. */
-static nb_get_verdict answer(nb_conn *conn, const nb_request *request, nb_entry *entry) {
-    nb_cache *cache = &conn->worker->plane->cache;
-    plan plan;
+static nb_get_verdict answer(nb_conn *conn, const nb_request *request, const nb_read_query *query, nb_entry *entry) {
     nb_span user = conn->user->user_id;
     bool may = user.len == entry->owner.len && memcmp(user.ptr, entry->owner.ptr, user.len) == 0;
     nb_get_verdict verdict = NB_GET_RELAY;
-    if (may && make_plan(request, entry, &plan) && (conn->out = nb_buffer_take(&conn->worker->buffers)) &&
-        put_head(conn, entry, &plan)) {
-        nb_status status = prepare(conn, entry, &plan);
-        if (status == NB_OK)
-            verdict = NB_GET_ANSWERED;
-        else if (status == NB_WOULD_BLOCK && (verdict = wait_for_disk(conn, entry, &plan)) == NB_GET_WAITING)
-            entry = NULL; /* kept as conn->awaited */
-    }
-    if (verdict == NB_GET_ANSWERED) {
-        conn->status = plan.status;
-        conn->phase = NB_PHASE_REPLY;
-        nb_conn_set_timer(conn, NB_TIMER_PACE);
-        bool has_more = plan.sends_body && plan.start < plan.end && !is_small(entry, &plan);
-        if (has_more && begin_body(conn, entry, &plan))
-            return verdict;
-        if (has_more)
-            verdict = NB_GET_RELAY;
-    }
+    if (may && entry->kind == NB_ENTRY_MISSING)
+        verdict = answer_missing(conn, request, query);
+    else if (may)
+        verdict = answer_object(conn, request, query, &entry);
     if (verdict != NB_GET_ANSWERED)
         nb_buffer_give(&conn->worker->buffers, &conn->out);
     if (entry)
-        nb_cache_give(cache, entry);
+        nb_cache_give(&conn->worker->plane->cache, entry);
     return verdict;
+}
+
+static const char *operation_of(const nb_request *request) {
+    return nb_span_is(request->method, "GET") ? "GetObject" : "HeadObject";
 }
 
 nb_get_verdict nb_get_begin(nb_conn *conn, const nb_request *request) {
@@ -184,8 +143,8 @@ nb_get_verdict nb_get_begin(nb_conn *conn, const nb_request *request) {
     bool is_get = nb_span_is(request->method, "GET");
     if (!plane->settings.serves_objects || !(is_get || nb_span_is(request->method, "HEAD")))
         return NB_GET_RELAY;
-    if (!conn->body.done || !has_plain_headers(request) ||
-        !nb_query_is_plain(request->query, is_get ? "GetObject" : "HeadObject"))
+    nb_read_query query;
+    if (!conn->body.done || !has_plain_headers(request) || !nb_query_read(request->query, operation_of(request), &query))
         return NB_GET_RELAY;
     nb_target target;
     if (nb_target_parse(request->path, request->host, &plane->settings.domains, &target) != NB_TARGET_OBJECT)
@@ -198,7 +157,7 @@ nb_get_verdict nb_get_begin(nb_conn *conn, const nb_request *request) {
     nb_conn_hold_ring(conn);
     nb_entry *entry = nb_cache_find(&plane->cache, nb_target_name(&target));
     if (entry)
-        return answer(conn, request, entry);
+        return answer(conn, request, &query, entry);
     return nb_lookup_ask(conn, &target) ? NB_GET_WAITING : NB_GET_RELAY;
 }
 
@@ -206,9 +165,10 @@ nb_get_verdict nb_get_begin(nb_conn *conn, const nb_request *request) {
 
 static void go_on(nb_conn *conn, nb_entry *entry) {
     const nb_request *request = nb_conn_reparse(conn);
+    nb_read_query query;
     nb_get_verdict verdict = NB_GET_RELAY;
-    if (entry)
-        verdict = answer(conn, request, entry);
+    if (entry && nb_query_read(request->query, operation_of(request), &query)) /* as it was before */
+        verdict = answer(conn, request, &query, entry);
     if (verdict == NB_GET_RELAY && nb_relay_begin(conn, request) == NB_STEP_CLOSE) {
         nb_conn_close(conn);
         return;

@@ -21,7 +21,7 @@ bool nb_lookup_ask(nb_conn *conn, const nb_target *target) {
     if (!lookup)
         return false;
     *lookup = (nb_lookup){.message.deliver = deliver, .conn = conn, .worker = conn->worker, .target = *target};
-    lookup->number = nb_cache_number(&plane->cache, nb_target_name(target));
+    lookup->numbers = nb_cache_numbers(&plane->cache, nb_target_name(target));
     if (!nb_queue_put(&plane->lookups, &lookup->item)) {
         free(lookup);
         return false;
@@ -32,7 +32,7 @@ bool nb_lookup_ask(nb_conn *conn, const nb_target *target) {
 }
 
 void nb_lookup_fill(nb_plane *plane, nb_lookup *lookup, const nb_fill *fill) {
-    lookup->entry = nb_cache_fill(&plane->cache, fill, lookup->number);
+    lookup->entry = nb_cache_fill(&plane->cache, fill, lookup->numbers);
     nb_worker_post(lookup->worker, &lookup->message);
 }
 

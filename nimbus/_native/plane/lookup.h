@@ -1,6 +1,6 @@
 /* Questions to Python: which object is this? A thread there takes them in batches, fills the cache and answers.
  *
- * A question carries the cache's number from before it was asked, so that an answer overtaken by a change is refused.
+ * A question carries the cache's numbers from before it was asked, so that an answer overtaken by a change is refused.
  */
 #ifndef NIMBUS_PLANE_LOOKUP_H
 #define NIMBUS_PLANE_LOOKUP_H
@@ -16,7 +16,7 @@ typedef struct {
     nb_message message;
     nb_conn *conn;
     nb_worker *worker;
-    uint64_t number;
+    nb_numbers numbers;
     nb_entry *entry; /* the answer; NULL: the embedded server should answer */
     nb_target target;
 } nb_lookup;

@@ -218,6 +218,8 @@ nb_chunked_verdict nb_conn_take_body(nb_conn *conn, nb_span *payload); /* DATA p
 /* An answer of our own: status, S3's error document (none for an empty code), and the end of the connection. */
 nb_step nb_conn_refuse(nb_conn *conn, int status, const char *code, const char *message, nb_span resource);
 nb_step nb_conn_refuse_head(nb_conn *conn, ssize_t error); /* one of NB_HTTP_* */
+/* 404 NoSuchKey, and the connection goes on. False, and nothing happened: the embedded server should say it. */
+bool nb_conn_answer_missing(nb_conn *conn, const nb_request *request);
 const char *nb_status_reason(int status);
 
 /* --- relay.c --- */

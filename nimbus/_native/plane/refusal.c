@@ -1,7 +1,8 @@
-/* What the plane refuses by itself: heads that have no one reading, and more than the limits allow.
+/* What the plane refuses by itself: heads that have no one reading, more than the limits allow, and objects that are
+ * not there.
  *
- * The words are those of the S3 room, so that a client cannot tell who refused it. After a refusal the connection
- * ends: either nobody knows where the next request begins, or one connection less is what is wanted.
+ * The words are those of the S3 room, so that a client cannot tell who refused it. After a refusal of the first two
+ * kinds the connection ends: either nobody knows where the next request begins, or one connection less is wanted.
  */
 #include <stdio.h>
 #include <string.h>
@@ -76,27 +77,44 @@ static int write_document(
                     code, message, escaped, request_id, (int)host.len, host.ptr);
 }
 
-nb_step nb_conn_refuse(nb_conn *conn, int status, const char *code, const char *message, nb_span resource) {
+/* A whole answer into conn->out. REQUIRES: it is empty. */
+static void write_answer(
+    nb_conn *conn, int status, const char *code, const char *message, nb_span resource, bool has_body) {
     nb_worker *worker = conn->worker;
     char document[DOCUMENT_SIZE_BYTES_MAX] = "", request_id[NB_REQUEST_ID_SIZE_BYTES + 1];
     nb_worker_request_id(worker, request_id);
     int size = *code ? write_document(worker, code, message, resource, request_id, document) : 0;
-    if (!conn->out && !(conn->out = nb_buffer_take(&worker->buffers)))
-        return NB_STEP_CLOSE;
-    if (conn->out->start) /* half an invitation is out; a whole one that is not may be forgotten */
-        return NB_STEP_CLOSE;
     int whole = snprintf(conn->out->data, NB_BUFFER_SIZE_BYTES,
-                         "HTTP/1.1 %d %s\r\nx-amz-request-id: %s\r\n%sdate: %s\r\n%s%sconnection: close\r\n"
+                         "HTTP/1.1 %d %s\r\nx-amz-request-id: %s\r\n%sdate: %s\r\n%s%s%s"
                          "content-length: %d\r\n\r\n%s",
                          status, nb_status_reason(status), request_id, worker->plane->settings.common_headers,
                          nb_worker_date(worker), *code ? "content-type: application/xml\r\n" : "",
-                         status == 503 ? "retry-after: 1\r\n" : "", size, document);
+                         status == 503 ? "retry-after: 1\r\n" : "", conn->keep_alive ? "" : "connection: close\r\n",
+                         size, has_body ? document : "");
     conn->out->start = 0, conn->out->end = (size_t)whole;
     conn->status = status;
-    conn->keep_alive = false;
     conn->phase = NB_PHASE_REPLY;
     nb_conn_set_timer(conn, NB_TIMER_PACE);
+}
+
+nb_step nb_conn_refuse(nb_conn *conn, int status, const char *code, const char *message, nb_span resource) {
+    if (!conn->out && !(conn->out = nb_buffer_take(&conn->worker->buffers)))
+        return NB_STEP_CLOSE;
+    if (conn->out->start) /* half an invitation is out; a whole one that is not may be forgotten */
+        return NB_STEP_CLOSE;
+    conn->keep_alive = false;
+    write_answer(conn, status, code, message, resource, true);
     return NB_STEP_AGAIN;
+}
+
+bool nb_conn_answer_missing(nb_conn *conn, const nb_request *request) {
+    if (request->path.len > RESOURCE_SIZE_BYTES_MAX) /* it would be cut */
+        return false;
+    if (!(conn->out = nb_buffer_take(&conn->worker->buffers)))
+        return false;
+    write_answer(conn, 404, "NoSuchKey", "The specified key does not exist.", request->path,
+                 !nb_span_is(request->method, "HEAD"));
+    return true;
 }
 
 nb_step nb_conn_refuse_head(nb_conn *conn, ssize_t error) {

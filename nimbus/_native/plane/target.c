@@ -119,13 +119,96 @@ bool nb_query_next(nb_span *query, nb_span *name, nb_span *value) {
     return true;
 }
 
-bool nb_query_is_plain(nb_span query, const char *operation) {
+/* A signature, or the name of the operation as some SDKs add it. */
+static bool is_plain_parameter(nb_span name, nb_span value, const char *operation) {
     static const char *const SIGNATURE[] = {"X-Amz-Algorithm", "X-Amz-Credential",    "X-Amz-Date",
                                             "X-Amz-Expires",   "X-Amz-SignedHeaders", "X-Amz-Signature"};
+    for (size_t i = 0; i < sizeof SIGNATURE / sizeof *SIGNATURE; i++)
+        if (nb_span_is(name, SIGNATURE[i]))
+            return true;
+    return nb_span_is(name, "x-id") && nb_span_is(value, operation);
+}
+
+bool nb_query_is_plain(nb_span query, const char *operation) {
+    for (nb_span name, value; nb_query_next(&query, &name, &value);)
+        if (!is_plain_parameter(name, value, operation))
+            return false;
+    return true;
+}
+
+/* --- what a read asks for ------------------------------------------------------------------------------ */
+
+static const char *const OVERRIDE_PARAMETERS[NB_OVERRIDES] = {
+    [NB_OVERRIDE_CACHE_CONTROL] = "response-cache-control",
+    [NB_OVERRIDE_CONTENT_DISPOSITION] = "response-content-disposition",
+    [NB_OVERRIDE_CONTENT_ENCODING] = "response-content-encoding",
+    [NB_OVERRIDE_CONTENT_LANGUAGE] = "response-content-language",
+    [NB_OVERRIDE_CONTENT_TYPE] = "response-content-type",
+    [NB_OVERRIDE_EXPIRES] = "response-expires",
+};
+
+const char *nb_override_header(nb_override which) { return OVERRIDE_PARAMETERS[which] + strlen("response-"); }
+
+/* The next byte of a value; -1 for a broken escape. A plus is a space, as S3 reads it. */
+static int next_byte(nb_span *value) {
+    char c = value->ptr[0];
+    size_t size = c == '%' ? 3 : 1;
+    if (value->len < size)
+        return -1;
+    int high = size == 3 ? hex_value(value->ptr[1]) : 0, low = size == 3 ? hex_value(value->ptr[2]) : 0;
+    value->ptr += size, value->len -= size;
+    if (size == 1)
+        return c == '+' ? ' ' : (unsigned char)c;
+    return high < 0 || low < 0 ? -1 : high << 4 | low;
+}
+
+size_t nb_query_decode(nb_span value, char *out) {
+    size_t size = 0;
+    while (value.len)
+        out[size++] = (char)next_byte(&value);
+    return size;
+}
+
+/* Printable ASCII with no space at either end: one reading, and the same bytes whoever writes the header. */
+static bool is_plain_value(nb_span value) {
+    int last = 0;
+    for (bool is_first = true; value.len; is_first = false) {
+        last = next_byte(&value);
+        if (last < ' ' || last > '~' || (is_first && last == ' '))
+            return false;
+    }
+    return last != ' ';
+}
+
+static bool take_part_number(nb_span value, nb_read_query *out) {
+    int64_t number = value.len && value.len <= 5 && value.ptr[0] != '0' ? nb_parse_decimal(value) : -1;
+    if (out->part_number || number < 1 || number > NB_PART_NUMBER_MAX)
+        return false;
+    out->part_number = (unsigned)number;
+    return true;
+}
+
+static bool take_override(nb_span name, nb_span value, nb_read_query *out) {
+    for (int which = 0; which < NB_OVERRIDES; which++) {
+        if (!nb_span_is(name, OVERRIDE_PARAMETERS[which]))
+            continue;
+        if (out->overrides[which].ptr)
+            return false;
+        out->overrides[which] = value;
+        out->has_overrides |= value.len > 0;
+        return true;
+    }
+    return false;
+}
+
+bool nb_query_read(nb_span query, const char *operation, nb_read_query *out) {
+    *out = (nb_read_query){0};
     for (nb_span name, value; nb_query_next(&query, &name, &value);) {
-        bool is_known = nb_span_is(name, "x-id") && nb_span_is(value, operation);
-        for (size_t i = 0; i < sizeof SIGNATURE / sizeof *SIGNATURE && !is_known; i++)
-            is_known = nb_span_is(name, SIGNATURE[i]);
+        if (!is_plain_value(value))
+            return false;
+        bool is_known = nb_span_is(name, "partNumber") ? take_part_number(value, out)
+                                                       : is_plain_parameter(name, value, operation) ||
+                                                             take_override(name, value, out);
         if (!is_known)
             return false;
     }

@@ -12,6 +12,7 @@
 #include "span.h"
 
 enum {
+    NB_PART_NUMBER_MAX = 10000,
     NB_KEY_SIZE_BYTES_MAX = 1024,
     NB_BUCKET_SIZE_BYTES_MAX = 63,
     NB_DOMAINS_MAX = 16,
@@ -42,5 +43,32 @@ bool nb_query_next(nb_span *query, nb_span *name, nb_span *value);
 
 /* Whether the query has nothing but a signature and the name of the operation, as some SDKs add it. */
 bool nb_query_is_plain(nb_span query, const char *operation);
+
+/* The headers of an answer that a signed request may replace by `response-*` parameters. */
+typedef enum {
+    NB_OVERRIDE_CACHE_CONTROL,
+    NB_OVERRIDE_CONTENT_DISPOSITION,
+    NB_OVERRIDE_CONTENT_ENCODING,
+    NB_OVERRIDE_CONTENT_LANGUAGE,
+    NB_OVERRIDE_CONTENT_TYPE,
+    NB_OVERRIDE_EXPIRES,
+    NB_OVERRIDES,
+} nb_override;
+
+const char *nb_override_header(nb_override which); /* its name in lower case */
+
+/* What the query of a GetObject or HeadObject asks for. */
+typedef struct {
+    unsigned part_number; /* 0: none */
+    bool has_overrides;
+    nb_span overrides[NB_OVERRIDES]; /* still percent-encoded; nothing is replaced by an empty one */
+} nb_read_query;
+
+/* False when it has anything else, or in any spelling but the plain one: parameters that are repeated, values that no
+ * header can carry as they are. */
+bool nb_query_read(nb_span query, const char *operation, nb_read_query *out);
+
+/* A value of a query that nb_query_read accepted, decoded: at most as long as it is. */
+size_t nb_query_decode(nb_span value, char *out);
 
 #endif

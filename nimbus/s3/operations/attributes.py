@@ -9,7 +9,7 @@ from nimbus.base.limits import USER_METADATA_SIZE_BYTES_MAX
 from nimbus.s3.checksums import ALGORITHMS
 from nimbus.s3.errors import S3Error
 from nimbus.store.api import NewObject
-from nimbus.store.records import Object
+from nimbus.store.records import Object, Part
 
 DEFAULT_CONTENT_TYPE: Final = "binary/octet-stream"
 STORAGE_CLASS: Final = "STANDARD"
@@ -77,6 +77,13 @@ def checksum_fields(checksums: Mapping[str, str], checksum_type: str) -> dict[st
     if fields and checksum_type:
         fields["checksum_type"] = checksum_type
     return fields
+
+
+def part_checksums(record: Object, part: Part | None) -> dict[str, str]:
+    """A part's own checksum; the object's when it has no parts."""
+    if part is None:
+        return record.checksums
+    return {name: part.checksum for name in record.checksums if part.checksum}
 
 
 def record_fields(record: Object) -> dict[str, Any]:

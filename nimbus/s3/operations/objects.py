@@ -19,6 +19,7 @@ from nimbus.s3.operations.attributes import (
     STORAGE_CLASS,
     checksum_fields,
     new_object,
+    part_checksums,
     record_fields,
 )
 from nimbus.s3.ranges import content_range, if_range_holds, parse_range
@@ -71,7 +72,7 @@ async def _read(ctx: Context, request: ReadRequest) -> tuple[Object, Span | None
     checksums = record.checksums
     if request.part_number is not None:
         span, part = await _part(ctx, record, request.part_number)
-        checksums = _part_checksums(record, part)
+        checksums = part_checksums(record, part)
         status = 206 if part is not None else 0
         if record.part_count:
             fields["parts_count"] = record.part_count
@@ -106,13 +107,6 @@ async def _part(ctx: Context, record: Object, number: int) -> tuple[Span, Part |
         return await ctx.store.part_span(record, number)
     except PartInvalid:
         raise S3Error("InvalidPartNumber", PartNumberRequested=number, ActualPartCount=record.part_count or 1) from None
-
-
-def _part_checksums(record: Object, part: Part | None) -> dict[str, str]:
-    """A part's own checksum; the object's when it has no parts."""
-    if part is None:
-        return record.checksums
-    return {name: part.checksum for name in record.checksums if part.checksum}
 
 
 def _override(fields: dict[str, Any], request: ReadRequest) -> None:
