@@ -180,6 +180,9 @@ cdef extern from "plane/cache.h" nogil:
         nb_extent *extents
     ctypedef struct nb_cache:
         nb_files files
+    ctypedef struct nb_entry:
+        pass
+    void nb_cache_give(nb_cache *cache, nb_entry *entry)
     void nb_cache_begin(nb_cache *cache, nb_span name)
     void nb_cache_end(nb_cache *cache, nb_span name)
     void nb_cache_begin_bucket(nb_cache *cache, nb_span bucket)
@@ -289,6 +292,20 @@ cdef extern from "plane/upload.h" nogil:
     void nb_intake_learn(nb_intake *intake, nb_span bucket, nb_span owner)
     bint nb_decode_base64(nb_span text, size_t size, uint8_t *out)
 
+cdef extern from "plane/tickets.h" nogil:
+    enum:
+        NB_TICKET_SIZE_BYTES
+    ctypedef struct nb_offer:
+        nb_entry *entry
+    ctypedef struct nb_settled:
+        uint64_t number
+        uint64_t sent_bytes
+    ctypedef struct nb_tickets:
+        int settled_fd
+    bint nb_tickets_withdraw(nb_tickets *tickets, uint64_t number, nb_offer *out)
+    size_t nb_tickets_collect(nb_tickets *tickets, nb_settled *out, size_t count_max)
+    uint64_t nb_ticket_parse(const char *text, size_t size)
+
 cdef extern from "plane/plane.h" nogil:
     enum:
         NB_WORKERS_MAX
@@ -296,6 +313,7 @@ cdef extern from "plane/plane.h" nogil:
     ctypedef struct nb_plane:
         nb_cache cache
         nb_queue lookups
+        nb_tickets tickets
         nb_intake *intake
     nb_plane *nb_plane_new(const nb_settings *settings, const char **error)
     bint nb_plane_start(nb_plane *plane, const char **error)
@@ -303,6 +321,9 @@ cdef extern from "plane/plane.h" nogil:
     void nb_plane_stop(nb_plane *plane)
     void nb_plane_free(nb_plane *plane)
     void nb_plane_set_ring(nb_plane *plane, nb_keyring *ring)
+
+cdef extern from "plane/relay.h" nogil:
+    uint64_t nb_relay_offer(nb_plane *plane, const nb_fill *fill, uint64_t at, uint64_t end, uint64_t body_size_bytes)
 
 cdef extern from "plane/upload.h" nogil:
     nb_item *nb_upload_take(nb_plane *plane, size_t count_max, int64_t timeout_ms)
@@ -321,6 +342,7 @@ cdef extern from "plane/counters.h" nogil:
         uint64_t latency_sum_us[6]
         uint64_t received_bytes
         uint64_t sent_bytes
+        uint64_t relayed_bytes
         uint64_t accepted
         uint64_t refused
         uint64_t timed_out

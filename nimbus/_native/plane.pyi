@@ -273,6 +273,25 @@ class Plane:
         `latency_<operation>` by power-of-two buckets of microseconds, and `latency_sum_us_<operation>`.
         """
 
+# --- bytes that the application has the plane send ----------------------------------------------------------
+
+def offer_bytes(plane: Plane, extents: Iterable[_Extent], start: int, end: int, body_size_bytes: int) -> bytes | None:
+    """A ticket for bytes [start, end) of what the extents hold together, a run of a body of `body_size_bytes`.
+
+    An answer that names it in `x-nimbus-send` has them sent by the plane. The first of them were verified; None: they
+    are damaged, a file does not open, or there are too many tickets. Nothing here keeps the bytes from being freed.
+    Blocks, with the GIL released.
+    """
+
+def withdraw_offer(plane: Plane, ticket: bytes) -> bool:
+    """Whether nobody has taken the ticket, or ever will. Else it is settled."""
+
+def settled_fd(plane: Plane) -> int:
+    """Readable when `take_settled` has something to say."""
+
+def take_settled(plane: Plane) -> list[tuple[bytes, int]]:
+    """Tickets that are done with, and how many of their bytes went out. Some of them at a time: call again until []."""
+
 # --- uploads ------------------------------------------------------------------------------------------------
 
 AWS_FORMS: tuple[str, ...]

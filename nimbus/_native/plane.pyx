@@ -259,7 +259,7 @@ class ParsedRequest:
 OPERATIONS = ("relayed", "get", "head", "put", "part", "refused")
 cdef tuple PLAIN_COUNTERS = (
     "received_bytes", "sent_bytes", "accepted", "refused", "timed_out", "malformed", "accept_failures",
-    "upstream_failures", "connections", "in_flight",
+    "upstream_failures", "connections", "in_flight", "relayed_bytes",
 )
 
 
@@ -395,7 +395,7 @@ cdef class Plane:
         nb_plane_counters(self.plane, &c)
         answer = dict(zip(PLAIN_COUNTERS, (
             c.received_bytes, c.sent_bytes, c.accepted, c.refused, c.timed_out, c.malformed, c.accept_failures,
-            c.upstream_failures, c.connections, c.in_flight,
+            c.upstream_failures, c.connections, c.in_flight, c.relayed_bytes,
         )))
         for index, name in enumerate(OPERATIONS):
             answer[f"requests_{name}"] = [c.requests[<int>index][<int>i] for i in range(6)]
@@ -405,4 +405,5 @@ cdef class Plane:
 
 
 include "plane_lookups.pxi"
+include "plane_sends.pxi"
 include "plane_uploads.pxi"

@@ -83,6 +83,9 @@ PLANE_IN_FLIGHT: Final = _gauge("nimbus_plane_requests_in_flight", "Requests bei
 PLANE_COUNTERS: Final = {
     "received_bytes": _counter("nimbus_plane_received_bytes_total", "Bytes received from clients, heads included."),
     "sent_bytes": _counter("nimbus_plane_sent_bytes_total", "Bytes sent to clients, heads included."),
+    "relayed_bytes": _counter(
+        "nimbus_plane_relayed_bytes_total", "Bytes of answers that came from the application behind, heads included."
+    ),
     "accepted": _counter("nimbus_plane_connections_accepted_total", "Connections accepted."),
     "refused": _counter("nimbus_plane_connections_refused_total", "Connections or requests refused as too many."),
     "timed_out": _counter("nimbus_plane_connections_timed_out_total", "Connections cut off by a timer."),

@@ -9,9 +9,9 @@ bytes are moved.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from concurrent.futures import Executor
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -22,6 +22,9 @@ from nimbus.base.span import Span
 from nimbus.s3.body import RequestBody
 from nimbus.store.api import ObjectStore
 from nimbus.store.records import Bucket, Object
+
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +83,31 @@ class ObjectBody(msgspec.Struct, frozen=True):
 
     record: Object
     span: Span
+
+
+class Sending(Protocol):
+    """The body of one answer, about to be sent by a `BodySender`."""
+
+    sent_bytes: int
+
+    async def send(self, start: Message, send: Send) -> None:
+        """Send the head `start` and the body; returns once all of it is out, or the client is gone.
+
+        Raises when the body cannot be sent to its end; the connection is cut then.
+        """
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class BodySender(Protocol):
+    """A server's own way to send objects, without their bytes crossing the application: `nimbus.send` of the
+    extensions in the ASGI scope."""
+
+    async def open(self, body: ObjectBody) -> Sending | None:
+        """The body, of which the first bytes were verified; to be closed. None: the application sends it itself, or
+        finds out what is wrong with it."""
+        ...
 
 
 ReplyBody = bytes | ObjectBody | AsyncIterator[bytes] | None

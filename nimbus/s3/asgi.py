@@ -4,7 +4,7 @@ Only `scope["raw_path"]` is read, never the decoded path: two keys may decode al
 to 1 MiB in one message (measured best under Granian, which converts a memoryview element by element), and have
 exactly the length that the head announced; when that cannot be kept, the connection is cut by ending the call
 with the body unfinished. The first bytes of an object are read before the head is sent, so that a damaged or
-missing object is still answered with an error.
+missing object is still answered with an error. A server that can send objects by itself (`BodySender`) does.
 
 Must always hold: no exception leaves `__call__`; a request that was refused leaves its connection usable, or
 closed after the client could read why.
@@ -20,14 +20,12 @@ from typing import Any, Final
 
 from nimbus.auth.api import Head
 from nimbus.base.limits import READ_SIZE_BYTES
-from nimbus.s3.api import ObjectBody
+from nimbus.s3.api import BodySender, Message, ObjectBody, Send, Sending
 from nimbus.s3.app import Answer, App, Exchange
 from nimbus.s3.errors import S3Error
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 _CLOSE: Final = (b"connection", b"close")
 _SINGLE: Final = ("host", "content-length", "transfer-encoding", "authorization", "range", "x-amz-content-sha256")
@@ -64,7 +62,7 @@ class S3Asgi:
                 answer = await self._app.answer(exchange)
             else:
                 answer = self._app.refuse(exchange, refusal)
-            await self._send(exchange, answer, send)
+            await self._send(exchange, answer, send, scope.get("extensions", {}).get("nimbus.send"))
         finally:
             received_bytes = 0 if exchange.body is None else exchange.body.received_bytes
             took_ns = time.perf_counter_ns() - began_ns
@@ -93,25 +91,33 @@ class S3Asgi:
 
     # --- answers ---
 
-    async def _send(self, exchange: Exchange, answer: Answer, send: Send) -> None:
+    async def _send(self, exchange: Exchange, answer: Answer, send: Send, sender: BodySender | None) -> None:
         body = answer.body
+        sending = None
         if exchange.head.method == "HEAD":
             body = b""
         elif body.__class__ is not bytes:
             try:
-                answer, body = await self._opened(answer)
+                if sender is not None and isinstance(body, ObjectBody):
+                    sending = await sender.open(body)
+                if sending is None:
+                    answer, body = await self._opened(answer)
             except Exception as error:
                 answer = self._app.refuse(exchange, error)
                 body = answer.body
         if _is_never_invited(exchange) or (_is_unread(exchange) and not self._can_drain(exchange)):
             answer.headers.append(_CLOSE)
         exchange.status = answer.status
-        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-        if isinstance(body, bytes):
+        start: Message = {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
+        if sending is not None:
+            await self._hand_over(exchange, start, sending, send)
+        elif isinstance(body, bytes):
+            await send(start)
             exchange.sent_bytes = len(body)
             await send({"type": "http.response.body", "body": body})
         else:
             assert not isinstance(body, ObjectBody | None), "_opened leaves neither"
+            await send(start)
             await self._stream(exchange, body, send)
 
     async def _opened(self, answer: Answer) -> tuple[Answer, bytes | AsyncIterator[bytes]]:
@@ -130,6 +136,16 @@ class S3Asgi:
             body = self._store.read(body.record, span)
         assert not isinstance(body, bytes)
         return answer, _Peeked(await anext(body, b""), body)
+
+    async def _hand_over(self, exchange: Exchange, start: Message, sending: Sending, send: Send) -> None:
+        """Have the server send a body by itself; the connection is cut when it cannot."""
+        try:
+            await sending.send(start, send)
+        except Exception as error:
+            self._app.refuse(exchange, error)
+        finally:
+            exchange.sent_bytes = sending.sent_bytes
+            await sending.aclose()
 
     async def _stream(self, exchange: Exchange, body: AsyncIterator[bytes], send: Send) -> None:
         """Send a long body piece by piece; give up, unfinished, when the reader is gone or too slow."""

@@ -46,6 +46,7 @@ from nimbus.server.listener import Application, Bound
 from nimbus.server.notices import say
 from nimbus.server.plane import GARBAGE_GRACE_S as PLANE_GRACE_S
 from nimbus.server.plane import Key, PlaneListener
+from nimbus.server.plane_sends import PlaneSends
 from nimbus.server.plane_uploads import PlaneUploads
 from nimbus.store.store import GARBAGE_GRACE_S, Store
 
@@ -106,7 +107,8 @@ def _front(
         if not (isinstance(map, CoherentMap) and isinstance(data, LocalDataStore)):
             return PlaneListener(bound, asgi, config, connections, keys, None, None, check_of)
         uploads = partial(PlaneUploads, handover=store.handover, data=data, app=app)
-        return PlaneListener(bound, asgi, config, connections, keys, map, data, check_of, uploads)
+        sends = partial(PlaneSends, store=store, files=data, checks=check_of)
+        return PlaneListener(bound, asgi, config, connections, keys, map, data, check_of, uploads, sends)
 
     return listen
 

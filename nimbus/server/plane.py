@@ -1,7 +1,7 @@
 """The native plane as a listener: made of the configuration, with the embedded server behind it.
 
 Its threads ask `plane_lookups` for objects, hear of changes from `coherence`, and give uploads to `plane_uploads`;
-whatever they do not answer themselves they relay.
+whatever they do not answer themselves they relay, but for the bytes of objects, which `plane_sends` has them send.
 
 Must always hold: only the plane, which knows the token of this start, is believed about who is at the other end.
 """
@@ -26,6 +26,7 @@ from nimbus.metrics.plane import PlaneSource
 from nimbus.server.coherence import CoherentMap
 from nimbus.server.listener import Application, Bound, Listener, Message, Scope, bind_unix
 from nimbus.server.plane_lookups import Checks, LocalFiles, Lookups
+from nimbus.server.plane_sends import PlaneSends
 from nimbus.server.plane_uploads import PlaneUploads
 
 # Native readers hold no lease. They send a frame from its file for a second at most after its entry left the cache,
@@ -72,9 +73,13 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class TrustedFront:
-    """An ASGI application that believes the plane about the peer, and nobody else about anything."""
+    """An ASGI application that believes the plane about the peer, and nobody else about anything.
+
+    Requests that came through the plane may use its `extensions`, by the names that nimbus/s3/api.py gives them.
+    """
 
     def __init__(self, app: Application, token: str) -> None:
+        self.extensions: dict[str, object] = {}
         self._app = app
         self._token = token.encode()
 
@@ -92,6 +97,7 @@ class TrustedFront:
                 return
             scope["headers"] = [header for header in scope["headers"] if not header[0].startswith(_OURS)]
             scope["client"] = (ours.get(b"x-nimbus-peer", b"").decode("latin-1"), 0)
+            scope["extensions"] = self.extensions
         await self._app(scope, receive, send)
 
 
@@ -109,12 +115,14 @@ class PlaneListener:
         files: LocalFiles | None,
         checks: Checks,
         uploads: Callable[[Plane], PlaneUploads] | None = None,
+        sends: Callable[[Plane], PlaneSends] | None = None,
     ) -> None:
         self._bound = bound
         self._folder = tempfile.TemporaryDirectory(prefix="nimbus-")  # 0700: nobody else reaches the socket
         path = str(Path(self._folder.name) / "behind.sock")
         token = secrets.token_hex(32)
-        self._behind = Listener(bind_unix(path), TrustedFront(app, token), config.limits, connections)
+        front = TrustedFront(app, token)
+        self._behind = Listener(bind_unix(path), front, config.limits, connections)
         serves_objects = map is not None and files is not None
         self._plane = Plane(
             _settings(config, connections, bound.socket.fileno(), path, token, serves_objects, uploads is not None)
@@ -125,6 +133,9 @@ class PlaneListener:
             map.tell(self._plane)
             self._lookups = Lookups(self._plane, map, files, checks)
         self._uploads = uploads(self._plane) if uploads is not None else None
+        self._sends = sends(self._plane) if sends is not None else None
+        if self._sends is not None:
+            front.extensions["nimbus.send"] = self._sends
 
     @property
     def source(self) -> PlaneSource:
@@ -140,6 +151,8 @@ class PlaneListener:
             self._lookups.start()
         if self._uploads is not None:
             self._uploads.start()
+        if self._sends is not None:
+            self._sends.start()
         self._plane.start()
 
     async def ended(self) -> None:
@@ -159,7 +172,11 @@ class PlaneListener:
             await loop.run_in_executor(None, self._lookups.join)
         if self._uploads is not None:
             await loop.run_in_executor(None, self._uploads.join)
+        if self._sends is not None:
+            self._sends.abandon()
         await self._behind.drain(max(deadline - loop.time(), 0.1))
+        if self._sends is not None:
+            self._sends.close()
         self._folder.cleanup()
         assert isinstance(running, int)
         return running

@@ -8,8 +8,9 @@ that the object does not exist would draw conclusions.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import cast
 
 from nimbus.base.errors import DataDamaged, Missing
@@ -51,23 +52,28 @@ class Reader:
             offset = end
         return None
 
-    async def read(self, record: Object, span: Span) -> AsyncGenerator[bytes, None]:
-        """The span's bytes, verified, in chunks."""
+    def hold(self, record: Object) -> Callable[[], None]:
+        """Keep the object's bytes from being freed until what is returned is called, once."""
         name = name_of_object(record)
         self._leases.take(name)
+        return partial(self._leases.release, name)
+
+    async def read(self, record: Object, span: Span) -> AsyncGenerator[bytes, None]:
+        """The span's bytes, verified, in chunks."""
+        release = self.hold(record)
         try:
-            async with aclosing(self._pieces(record, span)) as pieces:
-                async for location, start, end in pieces:
-                    async with aclosing(_closable(self._data.read(location, start, end))) as chunks:
+            async with aclosing(self.extents(record, span)) as extents:
+                async for extent, start, end in extents:
+                    async with aclosing(_closable(self._data.read(extent.location, start, end))) as chunks:
                         async for chunk in chunks:
                             yield chunk
         except Missing as error:
             raise _vanished(record) from error
         finally:
-            self._leases.release(name)
+            release()
 
-    async def _pieces(self, record: Object, span: Span) -> AsyncGenerator[tuple[bytes, int, int], None]:
-        """The locations that hold the span, each with the bytes wanted of it."""
+    async def extents(self, record: Object, span: Span) -> AsyncGenerator[tuple[Extent, int, int], None]:
+        """Where the span lies, in order: extents, each with the bytes wanted of it. `hold` the object meanwhile."""
         if span.start >= span.end:
             return
         async with aclosing(self._manifests.extents(record, span.start)) as runs:
@@ -75,7 +81,7 @@ class Reader:
                 for extent in extents:
                     start, offset = offset, offset + extent.size
                     if offset > span.start and extent.size:
-                        yield extent.location, max(span.start - start, 0), min(span.end, offset) - start
+                        yield extent, max(span.start - start, 0), min(span.end, offset) - start
                     if offset >= span.end:
                         return
 

@@ -94,6 +94,9 @@ class Store:
         # The hot path goes without a frame in between.
         self.find_object = objects.find
         self.read_now = self._reader.read_now
+        # For a front that reads the bytes itself.
+        self.hold = self._reader.hold
+        self.extents = self._reader.extents
 
     async def start(self) -> None:
         """Check the layout of the rows, then begin to free garbage and, after an unclean stop, to sweep."""

@@ -137,6 +137,7 @@ class Behind:
         self.requests: list[Request] = []
         self.connections = 0
         self.gate = threading.Event()  # /wait answers once it is set
+        self.words: list[bytes] = []  # what /say answers
         self.arrived = threading.Semaphore(0)  # released for every head that came in
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
@@ -220,6 +221,12 @@ class Behind:
         peer.send(answer(b"at last"))
         return True
 
+    def _say(self, peer: Peer, request: Request) -> bool:
+        """Says what it was told to, in these pieces, and no more."""
+        for piece in self.words:
+            peer.send(piece)
+        return True
+
     PATHS: dict[str, Callable[[Behind, Peer, Request], bool]] = {  # noqa: RUF012
         "echo": _echo,
         "large": _large,
@@ -230,6 +237,7 @@ class Behind:
         "once": _once,
         "judge": _judge,
         "wait": _wait,
+        "say": _say,
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from nimbus.s3.asgi import S3Asgi
 from nimbus.server.coherence import CoherentMap
 from nimbus.server.listener import Listener, bind
 from nimbus.server.plane import Key, PlaneListener
+from nimbus.server.plane_sends import PlaneSends
 from nimbus.server.plane_uploads import PlaneUploads
 from nimbus.store.store import Store
 
@@ -69,7 +71,7 @@ async def _serve(folder: Path, mode: str, grace_s: float) -> None:
         users = [Key(*row) for row in (OWNER, OTHER)]
         listener = PlaneListener(
             bound, S3Asgi(app), config, CONNECTIONS, users, map, data, _checks,
-            uploads_of,
+            uploads_of, partial(PlaneSends, store=store, files=data, checks=_checks),
         )  # fmt: skip
     else:
         listener = Listener(bound, S3Asgi(app), limits, CONNECTIONS)

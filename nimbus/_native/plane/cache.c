@@ -282,13 +282,21 @@ static bool insert(nb_cache *cache, nb_entry *entry, nb_numbers numbers) {
     return is_current;
 }
 
-nb_entry *nb_cache_fill(nb_cache *cache, const nb_fill *fill, nb_numbers numbers) {
+nb_entry *nb_cache_make(nb_cache *cache, const nb_fill *fill) {
     nb_entry *entry = make_entry(fill);
-    if (!entry) {
-        for (size_t i = 0; i < fill->extents_count; i++)
-            nb_files_give(&cache->files, fill->extents[i].file);
-        return NULL;
+    if (entry) {
+        atomic_init(&entry->users, 1);
+        return entry;
     }
+    for (size_t i = 0; i < fill->extents_count; i++)
+        nb_files_give(&cache->files, fill->extents[i].file);
+    return NULL;
+}
+
+nb_entry *nb_cache_fill(nb_cache *cache, const nb_fill *fill, nb_numbers numbers) {
+    nb_entry *entry = nb_cache_make(cache, fill);
+    if (!entry)
+        return NULL;
     atomic_init(&entry->users, 2); /* the shard's and the caller's */
     if (!insert(cache, entry, numbers)) {
         free_entry(cache, entry);

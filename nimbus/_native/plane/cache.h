@@ -128,6 +128,9 @@ typedef struct {
 nb_numbers nb_cache_numbers(nb_cache *cache, nb_span name);
 nb_entry *nb_cache_fill(nb_cache *cache, const nb_fill *fill, nb_numbers numbers);
 
+/* An entry that nobody finds: whoever made it holds what it names. To be given back; NULL: no memory. */
+nb_entry *nb_cache_make(nb_cache *cache, const nb_fill *fill);
+
 /* The name of an object: bucket, zero byte, key. */
 void nb_cache_begin(nb_cache *cache, nb_span name);
 void nb_cache_end(nb_cache *cache, nb_span name);

@@ -362,7 +362,9 @@ static nb_step step_head(nb_conn *conn) {
 
 static nb_step step_reply(nb_conn *conn) {
     nb_step step = nb_reply_step(conn);
-    return step == NB_STEP_AGAIN ? nb_conn_request_done(conn) : step;
+    if (step != NB_STEP_AGAIN)
+        return step;
+    return conn->relay ? nb_relay_sent(conn) : nb_conn_request_done(conn);
 }
 
 /* Closing a socket that still has bytes to read resets it, and the peer may lose our answer: read them off first. */

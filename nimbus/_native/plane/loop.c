@@ -405,12 +405,13 @@ nb_plane *nb_plane_new(const nb_settings *settings, const char **error) {
     nb_cache_init(&plane->cache, settings->cache_size_bytes, settings->cache_files_max);
     nb_queue_init(&plane->lookups, NB_LOOKUPS_MAX);
     nb_queue_init(&plane->disk_jobs, NB_DISK_JOBS_MAX);
+    int failed = nb_tickets_init(&plane->tickets) ? 0 : errno;
     pthread_mutex_init(&plane->ring_lock, NULL);
     for (unsigned i = 0; i < NB_WORKERS_MAX; i++)
         plane->workers[i].epoll_fd = plane->workers[i].inbox_fd = plane->workers[i].spare_fd = -1;
     plane->intake = nb_intake_new();
-    if (!plane->intake) {
-        *error = strerror(ENOMEM);
+    if (!plane->intake || failed) {
+        *error = strerror(failed ? failed : ENOMEM);
         nb_plane_free(plane);
         return NULL;
     }
@@ -493,6 +494,7 @@ void nb_plane_free(nb_plane *plane) {
         free_worker(&plane->workers[i]);
     nb_intake_free(plane->intake);
     nb_keyring_give(plane->ring);
+    nb_tickets_free(&plane->tickets, &plane->cache);
     nb_cache_free(&plane->cache);
     nb_queue_free(&plane->lookups);
     nb_queue_free(&plane->disk_jobs);

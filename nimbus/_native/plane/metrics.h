@@ -19,7 +19,7 @@ typedef struct {
     _Atomic uint64_t requests[NB_OPERATIONS][NB_STATUS_CLASSES];
     _Atomic uint64_t latency[NB_OPERATIONS][NB_LATENCY_BUCKETS];
     _Atomic uint64_t latency_sum_us[NB_OPERATIONS];
-    _Atomic uint64_t received_bytes, sent_bytes;
+    _Atomic uint64_t received_bytes, sent_bytes, relayed_bytes;
     _Atomic uint64_t accepted, refused, timed_out, malformed, accept_failures, upstream_failures;
 } nb_metrics;
 

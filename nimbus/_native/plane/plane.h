@@ -27,6 +27,7 @@
 #include "plane/metrics.h"
 #include "plane/queue.h"
 #include "plane/settings.h"
+#include "plane/tickets.h"
 
 enum {
     NB_WORKERS_MAX = 64,
@@ -173,6 +174,7 @@ struct nb_plane {
     atomic_size_t in_flight, conn_count;
     nb_cache cache;
     nb_queue lookups, disk_jobs;
+    nb_tickets tickets;
     nb_intake *intake;
     pthread_t disk_threads[NB_DISK_THREADS_MAX];
     unsigned disk_thread_count;
@@ -225,6 +227,7 @@ const char *nb_status_reason(int status);
 /* --- relay.c --- */
 nb_step nb_relay_begin(nb_conn *conn, const nb_request *request);
 nb_step nb_relay_step(nb_conn *conn);
+nb_step nb_relay_sent(nb_conn *conn); /* the bytes of a ticket are out */
 void nb_relay_end(nb_conn *conn); /* give up what it holds; the answer may be half out */
 bool nb_relay_waits_for_peer(const nb_conn *conn);
 

@@ -1,4 +1,5 @@
-/* What the two halves of the relay share: relay.c takes the request up, relay_answer.c brings the answer down. */
+/* What the parts of the relay share: relay.c takes the request up, relay_answer.c brings the answer down, and
+ * relay_send.c sends what the answer only names. */
 #ifndef NIMBUS_PLANE_RELAY_H
 #define NIMBUS_PLANE_RELAY_H
 
@@ -16,6 +17,10 @@ struct nb_relay {
     bool request_sent, request_broken, has_chunk, awaits_continue;
     bool head_parsed, answer_done, up_keep_alive;
     bool is_head, is_http_1_0, is_replayable, rechunks, has_body;
+    bool sends;         /* the answer's body is tickets */
+    uint64_t owed_bytes; /* of the object: promised to the peer, and not in a ticket yet */
+    char ticket[NB_TICKET_SIZE_BYTES];
+    size_t ticket_filled;
 };
 
 /* --- relay.c --- */
@@ -27,5 +32,14 @@ nb_step nb_relay_fail(nb_conn *conn); /* refuse, or close when an answer has beg
 
 /* --- relay_answer.c --- */
 nb_step nb_relay_pump_answer(nb_conn *conn, size_t *budget);
+nb_step nb_relay_put_answer_head(nb_conn *conn, nb_span line, const nb_response *answer);
+void nb_relay_leave_server(nb_conn *conn); /* give its connection back if it is clean */
+
+/* --- relay_send.c --- */
+/* Offer bytes [at, end) of what the fill describes, as (a part of) the body of an answer of body_size_bytes. The first
+ * of them have matched their hash. The ticket's number; 0: they are damaged, or there is no room. Any thread; blocks. */
+uint64_t nb_relay_offer(nb_plane *plane, const nb_fill *fill, uint64_t at, uint64_t end, uint64_t body_size_bytes);
+nb_step nb_relay_begin_send(nb_conn *conn, nb_span ticket, nb_span line, nb_response *answer);
+nb_step nb_relay_next_ticket(nb_conn *conn); /* REQUIRES: there is something in from_up */
 
 #endif

@@ -46,7 +46,7 @@ static bool put_answer_framing(nb_conn *conn, const nb_response *answer) {
     return fits && (conn->keep_alive || nb_relay_put_text_header(conn->out, "connection", "close"));
 }
 
-static nb_step write_answer_head(nb_conn *conn, nb_span line, const nb_response *answer) {
+nb_step nb_relay_put_answer_head(nb_conn *conn, nb_span line, const nb_response *answer) {
     if (!conn->out && !(conn->out = nb_buffer_take(&conn->worker->buffers)))
         return NB_STEP_CLOSE;
     bool fits = nb_buffer_put_span(conn->out, line) && nb_buffer_put(conn->out, "\r\n", 2);
@@ -85,12 +85,18 @@ static nb_step parse_answer_head(nb_conn *conn) {
         step = pass_interim(conn, &answer);
     } else {
         begin_answer_body(relay, &answer);
-        step = write_answer_head(conn, line, &answer);
+        const nb_header *ticket = nb_header_find(answer.headers, answer.headers_count, "x-nimbus-send");
+        step = ticket ? nb_relay_begin_send(conn, ticket->value, line, &answer)
+                      : nb_relay_put_answer_head(conn, line, &answer);
         relay->head_parsed = step == NB_STEP_AGAIN;
         relay->is_replayable = false;
         conn->status = answer.status;
     }
     nb_buffer_consume(from, (size_t)head);
+    if (relay->sends && relay->answer_done && step == NB_STEP_AGAIN) {
+        nb_relay_leave_server(conn); /* one ticket is all: others may use its connection while we send */
+        nb_relay_end(conn);
+    }
     return step;
 }
 
@@ -121,6 +127,8 @@ static nb_step clear_chunks(nb_conn *conn) {
 static nb_step clear_body(nb_conn *conn) {
     nb_relay *relay = conn->relay;
     size_t have = nb_buffer_used(relay->from_up);
+    if (relay->sends)
+        return nb_relay_next_ticket(conn);
     if (relay->framing == NB_FRAMED_CHUNKED)
         return clear_chunks(conn);
     relay->cleared = have;
@@ -196,10 +204,11 @@ static nb_step receive_answer(nb_conn *conn) {
     if ((size_t)count < room && !relay->up->peer_done)
         relay->up->can_read = false; /* a short read has emptied the socket; more is announced by a new event */
     from->end += (size_t)count;
+    nb_count(&conn->worker->metrics.relayed_bytes, (uint64_t)count);
     return NB_STEP_AGAIN;
 }
 
-static nb_step finish(nb_conn *conn) {
+void nb_relay_leave_server(nb_conn *conn) {
     nb_relay *relay = conn->relay;
     /* Having refused a request whose body it may not have read, the server may close without another word. */
     bool may_close = relay->has_body && conn->status >= 400;
@@ -210,6 +219,12 @@ static nb_step finish(nb_conn *conn) {
         nb_upstream_give(conn->worker, relay->up);
         relay->up = NULL;
     }
+}
+
+static nb_step finish(nb_conn *conn) {
+    if (conn->relay->owed_bytes)
+        return NB_STEP_CLOSE; /* the application could not bring the rest: half an answer must not look whole */
+    nb_relay_leave_server(conn);
     nb_relay_end(conn);
     return nb_conn_request_done(conn);
 }

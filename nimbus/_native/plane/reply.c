@@ -125,7 +125,7 @@ bool nb_reply_begin(nb_conn *conn, nb_entry *entry, uint64_t at, uint64_t end) {
     if (!reply)
         return false;
     reply->entry = entry;
-    reply->at = at;
+    reply->at = reply->begun_at = at;
     reply->end = end;
     conn->reply = reply;
     return true;
@@ -134,7 +134,10 @@ bool nb_reply_begin(nb_conn *conn, nb_entry *entry, uint64_t at, uint64_t end) {
 void nb_reply_end(nb_conn *conn) {
     nb_reply *reply = conn->reply;
     conn->reply = NULL;
-    nb_cache_give(&conn->worker->plane->cache, reply->entry);
+    nb_plane *plane = conn->worker->plane;
+    nb_cache_give(&plane->cache, reply->entry);
+    if (reply->ticket)
+        nb_tickets_settle(&plane->tickets, reply->ticket, reply->at - reply->begun_at);
     free(reply->copied);
     free(reply);
 }

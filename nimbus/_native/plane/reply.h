@@ -23,6 +23,8 @@ enum {
 struct nb_reply {
     nb_entry *entry;
     uint64_t at, end; /* of the object, half-open: what is still to be sent */
+    uint64_t ticket;  /* to be settled when it is over; 0: none */
+    uint64_t begun_at;
     char *copied;     /* of a frame that may go away: sent from here up to copied_end */
     uint64_t copied_at, copied_end;
 };

@@ -65,6 +65,7 @@ class Front:
         self.store = store
         self._data = data
         self.received = 0  # calls of receive in the last request
+        self.extensions: dict[str, object] = {}  # what the server offers
 
     async def __call__(
         self,
@@ -94,6 +95,7 @@ class Front:
             "query_string": query.encode(),
             "headers": [(name.encode(), value.encode("latin-1")) for name, value in given],
             "client": ("127.0.0.1", 1),
+            "extensions": self.extensions,
         }
         return await self._exchange(scope, pieces, cut)
 

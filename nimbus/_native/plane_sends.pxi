@@ -1,0 +1,50 @@
+# Bytes that the application has the plane send: see plane.pyi and plane/tickets.h. A part of plane.pyx.
+
+cdef enum:
+    SETTLED_PER_CALL_MAX = 64
+
+
+cdef uint64_t number_of(bytes ticket) except? 0:
+    cdef uint64_t number = nb_ticket_parse(<const char *>ticket, len(ticket))
+    assert number, "no ticket"
+    return number
+
+
+def offer_bytes(Plane plane not None, extents, uint64_t start, uint64_t end, uint64_t body_size_bytes):
+    """See plane.pyi."""
+    cdef nb_fill fill
+    cdef uint64_t number
+    runs = list(extents)
+    assert len(runs) <= NB_EXTENTS_MAX, f"{len(runs)} extents"
+    assert start < end <= sum([extent.length for extent in runs]), "the extents do not hold the bytes"
+    assert end - start <= body_size_bytes, "more bytes than the body has"
+    memset(&fill, 0, sizeof(fill))
+    fill.name = nb_span(b"", 0)
+    if not open_extents(plane.plane, runs, &fill):
+        return None
+    with nogil:
+        number = nb_relay_offer(plane.plane, &fill, start, end, body_size_bytes)
+    return b"%016x" % number if number else None
+
+
+def withdraw_offer(Plane plane not None, bytes ticket not None):
+    """See plane.pyi."""
+    cdef nb_offer offer
+    cdef uint64_t number = number_of(ticket)
+    if not nb_tickets_withdraw(&plane.plane.tickets, number, &offer):
+        return False
+    with nogil:
+        nb_cache_give(&plane.plane.cache, offer.entry)
+    return True
+
+
+def settled_fd(Plane plane not None):
+    """See plane.pyi."""
+    return plane.plane.tickets.settled_fd
+
+
+def take_settled(Plane plane not None):
+    """See plane.pyi."""
+    cdef nb_settled settled[SETTLED_PER_CALL_MAX]
+    cdef size_t count = nb_tickets_collect(&plane.plane.tickets, settled, SETTLED_PER_CALL_MAX)
+    return [(b"%016x" % settled[index].number, settled[index].sent_bytes) for index in range(count)]
