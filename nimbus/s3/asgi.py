@@ -234,7 +234,7 @@ def _is_never_invited(exchange: Exchange) -> bool:
     botocore, for one up to 1.35, keeps the status line of the answer that came instead, takes the next answer of such
     a connection apart wrongly and waits for its end; a new connection starts afresh. The native plane does the same.
     """
-    return "expect" in exchange.headers and not _has_body(exchange.headers)
+    return exchange.headers.get("expect", "").lower() == "100-continue" and not _has_body(exchange.headers)
 
 
 def _has_body(headers: Mapping[str, str]) -> bool:

@@ -126,6 +126,14 @@ def test_a_signed_payload_must_be_the_one_that_was_signed(nodes: tuple[Node, Nod
     assert is_absent(nodes, "wronghash")
 
 
+@pytest.mark.parametrize("expectation", ["200-ok", "", "a miracle"])
+@pytest.mark.parametrize("body", [SMALL, b""], ids=["small", "empty"])
+def test_expectations_that_nobody_knows_are_let_pass(nodes: tuple[Node, Node], expectation: str, body: bytes) -> None:
+    headers = {"Expect": expectation}
+    answer = alike(nodes, lambda one: put(one, "/bucket/expects", headers, body, "UNSIGNED-PAYLOAD"))
+    assert (answer[0], answer[1].get("connection")) == (200, None)
+
+
 def test_who_may_not_write_is_told_before_the_body(nodes: tuple[Node, Node]) -> None:
     def send(one: Node, path: str, how: dict[str, Any]) -> ANSWER:
         head, _ = one.sign(path, {"Content-Length": "5", "Expect": "100-continue"}, "UNSIGNED-PAYLOAD", **how)

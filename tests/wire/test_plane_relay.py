@@ -98,9 +98,9 @@ def test_what_has_two_readings_is_refused_and_never_relayed(plain: Front, data: 
     peer.close()
 
 
-def test_an_unknown_expectation_is_refused(plain: Front) -> None:
+def test_two_expectations_are_refused(plain: Front) -> None:
     peer = plain.connect()
-    peer.send(request("/echo", "Expect: a miracle"))
+    peer.send(request("/echo", "Expect: 100-continue", "Expect: a miracle"))
     assert peer.rest().startswith(b"HTTP/1.1 417 ")
     peer.close()
 

@@ -236,8 +236,10 @@ static ssize_t parse_expect(nb_request *out) {
     if (count == 0)
         return 1;
     const nb_header *expect = nb_header_find(out->headers, out->headers_count, "expect");
-    if (count > 1 || !nb_span_is_nocase(expect->value, "100-continue"))
+    if (count > 1)
         return NB_HTTP_BAD_EXPECT;
+    if (!nb_span_is_nocase(expect->value, "100-continue"))
+        return 1; /* S3 lets other expectations pass, and so does the embedded server */
     /* An HTTP/1.0 client cannot understand an interim answer (RFC 9110, 10.1.1). */
     bool has_content = out->chunked || out->content_length > 0;
     out->expects_continue = has_content && !out->http_1_0;

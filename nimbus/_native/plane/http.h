@@ -35,7 +35,7 @@ enum {
     NB_HTTP_BAD_HEADER = -4,  /* a header line is malformed */
     NB_HTTP_BAD_HOST = -5,    /* bytes that no host has */
     NB_HTTP_BAD_FRAMING = -6, /* Content-Length and Transfer-Encoding do not say one thing */
-    NB_HTTP_BAD_EXPECT = -7,  /* an expectation other than 100-continue */
+    NB_HTTP_BAD_EXPECT = -7,  /* more than one */
     NB_HTTP_TOO_MANY = -8,    /* more headers than the bound */
     NB_HTTP_TOO_LARGE = -9,   /* more than NB_HTTP_HEAD_SIZE_BYTES_MAX bytes */
     NB_HTTP_BARE_LF = -10,    /* a line ends in LF without CR */
