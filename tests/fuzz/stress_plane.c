@@ -2,9 +2,9 @@
  *
  *   stress_plane FOLDER SECONDS
  *
- * Clients send signed GETs, ranges and PUTs, relayed requests, rubbish, and connections that are cut anywhere. Beside
- * them look-ups are answered, objects change, the key ring and the cache are replaced and the counters are read, all at
- * once. Every answer that a client waits for must come and be right; ThreadSanitizer, AddressSanitizer and the leak
+ * Clients send signed GETs, ranges and PUTs, relayed requests, some of which are answered with tickets, rubbish, and
+ * connections that are cut anywhere. Beside them look-ups are answered, objects change, the key ring and the cache are
+ * replaced and the counters are read, all at once. Every answer that a client waits for must come and be right; ThreadSanitizer, AddressSanitizer and the leak
  * checker say the rest. Exits with 0 when nothing was found.
  */
 #define _GNU_SOURCE
@@ -23,13 +23,15 @@
 #include "plane/lookup.h"
 #include "plane/plane.h"
 #include "plane/put.h"
+#include "plane/relay.h"
 #include "plane/upload.h"
 
 enum { CLIENTS = 6, KEYS = 24, FRAME_SIZE = 5000, BLOB_BLOCKS = 3, HEAD_SIZE_MAX = 2048, LARGE_SIZE = 700000 };
 
 static nb_plane *plane;
 static atomic_bool is_over;
-static atomic_ulong answered, relayed, hits, stored;
+static atomic_ulong answered, relayed, hits, stored, offered, settled;
+static atomic_uint serving;
 static char folder[512], segment_path[600], blob_path[600];
 static char frame[FRAME_SIZE], *blob;
 static uint64_t frame_hash, blob_size, blob_table_hash;
@@ -167,6 +169,12 @@ static nb_keyring *new_ring(void) {
     return ring;
 }
 
+static void collect_tickets(void) {
+    nb_settled done[8];
+    for (size_t count; (count = nb_tickets_collect(&plane->tickets, done, 8));)
+        atomic_fetch_add(&settled, count);
+}
+
 static void *change_things(void *unused) {
     unsigned state = 3;
     char name[32];
@@ -189,6 +197,7 @@ static void *change_things(void *unused) {
         nb_counters counters;
         nb_plane_counters(plane, &counters);
         MUST(counters.connections < 1000);
+        collect_tickets();
         usleep(200);
     }
     return unused;
@@ -196,9 +205,42 @@ static void *change_things(void *unused) {
 
 /* --- the embedded server ------------------------------------------------------------------------------- */
 
-/* Answers every head with two bytes, and reads off whatever body comes before the next. */
+static uint64_t offer(uint64_t at, uint64_t end) {
+    nb_fill fill = {.name = {"", 0}, .extents_count = 1};
+    nb_file *file = nb_files_take_blob(&plane->cache.files, blob_path, blob_size, blob_table_hash);
+    MUST(file);
+    fill.extents[0] = (nb_extent){.file = file, .length = blob_size};
+    uint64_t number = nb_relay_offer(plane, &fill, at, end, blob_size);
+    MUST(number);
+    atomic_fetch_add(&offered, 1);
+    return number;
+}
+
+/* Answers with the blob in two tickets, or breaks off in all the ways there are. */
+static bool send_tickets(int fd, unsigned *state) {
+    unsigned how = chance(state, 8);
+    uint64_t middle = how == 0 ? blob_size : 1 + chance(state, (unsigned)blob_size - 2);
+    uint64_t first = offer(0, middle), second = how == 0 ? 0 : offer(middle, blob_size);
+    char answer[256];
+    int size = snprintf(answer, sizeof answer, "HTTP/1.1 200 OK\r\netag: x\r\nx-nimbus-send: %016llx\r\n",
+                        (unsigned long long)first);
+    if (how == 0)
+        size += sprintf(answer + size, "content-length: 0\r\n\r\n");
+    else
+        size += sprintf(answer + size, "transfer-encoding: chunked\r\n\r\n10\r\n%016llx\r\n0\r\n\r\n",
+                        (unsigned long long)second);
+    nb_offer back;
+    if (how == 1 && nb_tickets_withdraw(&plane->tickets, second, &back))
+        nb_cache_give(&plane->cache, back.entry);
+    if (how == 2)
+        size -= 12; /* within the second ticket */
+    return send(fd, answer, (size_t)size, MSG_NOSIGNAL) == size && how != 2;
+}
+
+/* Answers every head with two bytes or with tickets, and reads off whatever body comes before the next. */
 static void *serve_one(void *argument) {
     int fd = (int)(intptr_t)argument;
+    unsigned state = 1000 + (unsigned)fd;
     static const char ANSWER[] = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
     char bytes[65536];
     size_t have = 0;
@@ -212,12 +254,14 @@ static void *serve_one(void *argument) {
         size_t size = (size_t)(end - bytes) + 4;
         if ((chunked && chunked < end) || left > have - size)
             break; /* refuse without reading: the plane copes */
+        bool wants_tickets = strncmp(bytes, "GET /sent ", 10) == 0;
         have -= size + left;
         memmove(bytes, bytes + size + left, have);
-        if (send(fd, ANSWER, sizeof ANSWER - 1, MSG_NOSIGNAL) < 0)
+        if (wants_tickets ? !send_tickets(fd, &state) : send(fd, ANSWER, sizeof ANSWER - 1, MSG_NOSIGNAL) < 0)
             break;
     }
     close(fd);
+    atomic_fetch_sub(&serving, 1);
     return NULL;
 }
 
@@ -225,6 +269,7 @@ static void *serve(void *argument) {
     int listener = (int)(intptr_t)argument;
     for (int fd; (fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0;) {
         pthread_t thread;
+        atomic_fetch_add(&serving, 1);
         MUST(pthread_create(&thread, NULL, serve_one, (void *)(intptr_t)fd) == 0);
         pthread_detach(thread);
     }
@@ -348,14 +393,20 @@ static int disturb(int fd, unsigned *state, bool *keeps) {
     return 0;
 }
 
+static int get_sent(int fd, unsigned *state, bool *keeps) {
+    static const char LINE[] = "GET /sent HTTP/1.1\r\nhost: h\r\n\r\n";
+    bool is_sent = send_all(fd, LINE, sizeof LINE - 1);
+    return is_sent && chance(state, 10) ? read_answer(fd, 'b', keeps) : 0; /* or leave in the middle */
+}
+
 static void *be_a_client(void *argument) {
     unsigned state = 100 + (unsigned)(uintptr_t)argument;
-    static int (*const DO[])(int, unsigned *, bool *) = {get, get, get, put, disturb};
+    static int (*const DO[])(int, unsigned *, bool *) = {get, get, get, put, disturb, get_sent};
     while (!atomic_load(&is_over)) {
         int fd = open_connection();
         bool keeps = true;
         for (unsigned i = chance(&state, 30); i && keeps && !atomic_load(&is_over); i--)
-            if (!DO[chance(&state, 5)](fd, &state, &keeps))
+            if (!DO[chance(&state, 6)](fd, &state, &keeps))
                 break;
         close(fd);
     }
@@ -418,12 +469,18 @@ int main(int count, char **arguments) {
     shutdown(behind, SHUT_RDWR);
     pthread_join(server, NULL);
     close(behind);
+    while (atomic_load(&serving))
+        usleep(1000);
+    collect_tickets();
+    for (size_t i = 0; i < NB_TICKETS_MAX; i++)
+        MUST(plane->tickets.tickets[i].state == NB_TICKET_FREE || plane->tickets.tickets[i].state == NB_TICKET_OFFERED);
     nb_counters counters;
     nb_plane_counters(plane, &counters);
     MUST(counters.connections == 0 && counters.in_flight == 0);
     nb_plane_free(plane);
     free(blob);
-    printf("%lu answers, %lu objects, %lu relayed, %lu stored\n", answered, hits, relayed, stored);
-    MUST(hits && relayed && stored);
+    printf("%lu answers, %lu objects, %lu relayed, %lu stored, %lu of %lu tickets\n", answered, hits, relayed, stored,
+           settled, offered);
+    MUST(hits && relayed && stored && settled);
     return 0;
 }
