@@ -137,13 +137,19 @@ cdef extern from "plane/auth.h" nogil:
         pass
     nb_keyring *nb_keyring_new(const nb_key *keys, size_t count, nb_span region)
 
+cdef extern from "blocks.h" nogil:
+    ctypedef enum nb_status:
+        NB_OK
+        NB_WOULD_BLOCK
+
 cdef extern from "plane/files.h" nogil:
     ctypedef struct nb_file:
         pass
     ctypedef struct nb_files:
         pass
-    nb_file *nb_files_take_segment(nb_files *files, const char *path)
-    nb_file *nb_files_take_blob(nb_files *files, const char *path, uint64_t length, uint64_t table_hash)
+    nb_status nb_files_take_segment(nb_files *files, const char *path, bint wait, nb_file **out)
+    nb_status nb_files_take_blob(nb_files *files, const char *path, uint64_t length, uint64_t table_hash, bint wait,
+                                 nb_file **out)
     void nb_files_give(nb_files *files, nb_file *file)
 
 cdef extern from "plane/cache.h" nogil:
@@ -297,6 +303,9 @@ cdef extern from "plane/tickets.h" nogil:
         NB_TICKET_SIZE_BYTES
     ctypedef struct nb_offer:
         nb_entry *entry
+        uint64_t at
+        uint64_t end
+        uint64_t body_size_bytes
     ctypedef struct nb_settled:
         uint64_t number
         uint64_t sent_bytes
@@ -323,7 +332,7 @@ cdef extern from "plane/plane.h" nogil:
     void nb_plane_set_ring(nb_plane *plane, nb_keyring *ring)
 
 cdef extern from "plane/relay.h" nogil:
-    uint64_t nb_relay_offer(nb_plane *plane, const nb_fill *fill, uint64_t at, uint64_t end, uint64_t body_size_bytes)
+    nb_status nb_relay_offer(nb_plane *plane, const nb_fill *fill, nb_offer *offer, bint wait, uint64_t *number)
 
 cdef extern from "plane/upload.h" nogil:
     nb_item *nb_upload_take(nb_plane *plane, size_t count_max, int64_t timeout_ms)

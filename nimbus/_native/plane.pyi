@@ -275,12 +275,14 @@ class Plane:
 
 # --- bytes that the application has the plane send ----------------------------------------------------------
 
-def offer_bytes(plane: Plane, extents: Iterable[_Extent], start: int, end: int, body_size_bytes: int) -> bytes | None:
+def offer_bytes(
+    plane: Plane, extents: Iterable[_Extent], start: int, end: int, body_size_bytes: int, wait: bool
+) -> bytes | None:
     """A ticket for bytes [start, end) of what the extents hold together, a run of a body of `body_size_bytes`.
 
     An answer that names it in `x-nimbus-send` has them sent by the plane. The first of them were verified; None: they
     are damaged, a file does not open, or there are too many tickets. Nothing here keeps the bytes from being freed.
-    Blocks, with the GIL released.
+    With `wait` it blocks on the disk, with the GIL released; without, BlockingIOError says that it would have to.
     """
 
 def withdraw_offer(plane: Plane, ticket: bytes) -> bool:

@@ -52,7 +52,7 @@ cdef class Lookup:
         fill.modified_s = found.modified_s
         take_parts(parts, &fill)
         fill.extents_count = 0
-        if not open_extents(self.plane.plane, extents, &fill):
+        if open_extents(self.plane.plane, extents, &fill, True) != NB_OK:
             self.decline()
             return
         self.lookup = NULL
@@ -86,9 +86,10 @@ cdef take_parts(list parts, nb_fill *fill):
         fill.parts_count += 1
 
 
-cdef bint open_extents(nb_plane *plane, list extents, nb_fill *fill):
-    """Open the files; on failure those that are open are given back."""
-    cdef nb_file *file
+cdef nb_status open_extents(nb_plane *plane, list extents, nb_fill *fill, bint wait) except *:
+    """Open the files; on failure those that are open are given back. Without `wait` it may say NB_WOULD_BLOCK."""
+    cdef nb_file *file = NULL
+    cdef nb_status status
     cdef uint64_t length
     cdef uint64_t hash
     cdef const char *path
@@ -97,17 +98,17 @@ cdef bint open_extents(nb_plane *plane, list extents, nb_fill *fill):
         path, length, hash = encoded, extent.length, extent.hash
         if extent.is_blob:
             with nogil:
-                file = nb_files_take_blob(&plane.cache.files, path, length, hash)
+                status = nb_files_take_blob(&plane.cache.files, path, length, hash, wait, &file)
         else:
             with nogil:
-                file = nb_files_take_segment(&plane.cache.files, path)
-        if file == NULL:
+                status = nb_files_take_segment(&plane.cache.files, path, wait, &file)
+        if status != NB_OK:
             for index in range(fill.extents_count):
                 nb_files_give(&plane.cache.files, fill.extents[index].file)
-            return False
+            return status
         fill.extents[fill.extents_count].file = file
         fill.extents[fill.extents_count].offset = extent.offset
         fill.extents[fill.extents_count].length = length
         fill.extents[fill.extents_count].hash = hash
         fill.extents_count += 1
-    return True
+    return NB_OK

@@ -10,21 +10,26 @@ cdef uint64_t number_of(bytes ticket) except? 0:
     return number
 
 
-def offer_bytes(Plane plane not None, extents, uint64_t start, uint64_t end, uint64_t body_size_bytes):
+def offer_bytes(Plane plane not None, extents, uint64_t start, uint64_t end, uint64_t body_size_bytes, bint wait):
     """See plane.pyi."""
     cdef nb_fill fill
-    cdef uint64_t number
+    cdef uint64_t number = 0
+    cdef nb_offer offer
+    cdef nb_status status
     runs = list(extents)
     assert len(runs) <= NB_EXTENTS_MAX, f"{len(runs)} extents"
     assert start < end <= sum([extent.length for extent in runs]), "the extents do not hold the bytes"
     assert end - start <= body_size_bytes, "more bytes than the body has"
     memset(&fill, 0, sizeof(fill))
     fill.name = nb_span(b"", 0)
-    if not open_extents(plane.plane, runs, &fill):
-        return None
-    with nogil:
-        number = nb_relay_offer(plane.plane, &fill, start, end, body_size_bytes)
-    return b"%016x" % number if number else None
+    offer.at, offer.end, offer.body_size_bytes = start, end, body_size_bytes
+    status = open_extents(plane.plane, runs, &fill, wait)
+    if status == NB_OK:
+        with nogil:
+            status = nb_relay_offer(plane.plane, &fill, &offer, wait, &number)
+    if status == NB_WOULD_BLOCK:
+        raise BlockingIOError
+    return b"%016x" % number if status == NB_OK else None
 
 
 def withdraw_offer(Plane plane not None, bytes ticket not None):

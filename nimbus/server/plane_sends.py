@@ -14,19 +14,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final, Protocol
 
 import msgspec
 
 from nimbus._native.plane import Plane, offer_bytes, settled_fd, take_settled, withdraw_offer
 from nimbus.base.errors import DataDamaged
-from nimbus.base.limits import MIB
+from nimbus.base.limits import KIB
 from nimbus.base.span import Span
 from nimbus.s3.api import Message, ObjectBody, Send
 from nimbus.server.plane_lookups import Checks, LocalFiles, plane_extents
 from nimbus.store.records import Extent, Object
 
-SENT_SIZE_BYTES_MIN: Final = 1 * MIB  # below it the bytes in the answer cost less than a ticket (measured)
+SENT_SIZE_BYTES_MIN: Final = 256 * KIB  # below it the bytes in the answer cost less than a ticket (measured)
 EXTENTS_PER_WINDOW: Final = 4  # each may be a file; parts are 5 MiB at least, so this is enough for some milliseconds
 OPENING_THREADS: Final = 4
 TAKE_S_MAX: Final = 10.0  # a ticket is taken as soon as the answer before it is out
@@ -118,9 +119,11 @@ class PlaneSends:
         name = None
         try:
             extents = plane_extents(window.extents, self._files, self._checks)
-            name = await asyncio.get_running_loop().run_in_executor(
-                self._threads, offer_bytes, self._plane, extents, window.start, window.end, body.span.size
-            )
+            offer = partial(offer_bytes, self._plane, extents, window.start, window.end, body.span.size)
+            try:
+                name = offer(False)  # what is at hand needs no thread, which would cost more than all the rest
+            except BlockingIOError:
+                name = await asyncio.get_running_loop().run_in_executor(self._threads, offer, True)
         finally:
             if name is None:
                 release()

@@ -87,9 +87,9 @@ static void fill(nb_lookup *lookup) {
     static const nb_span HEADERS = {"etag: \"x\"\r\n", 11};
     nb_span name = nb_target_name(&lookup->target);
     bool is_blob = name.ptr[name.len - 1] == 'b';
-    nb_file *file = is_blob ? nb_files_take_blob(&plane->cache.files, blob_path, blob_size, blob_table_hash)
-                            : nb_files_take_segment(&plane->cache.files, segment_path);
-    MUST(file);
+    nb_file *file;
+    MUST((is_blob ? nb_files_take_blob(&plane->cache.files, blob_path, blob_size, blob_table_hash, true, &file)
+                  : nb_files_take_segment(&plane->cache.files, segment_path, true, &file)) == NB_OK);
     nb_fill found = {.name = name, .owner = {"alice", 5}, .etag = {"x", 1}, .headers = HEADERS, .headers_304 = HEADERS,
                      .size = is_blob ? blob_size : FRAME_SIZE, .extents_count = 1};
     found.extents[0] = (nb_extent){.file = file, .length = found.size, .hash = frame_hash};
@@ -207,11 +207,12 @@ static void *change_things(void *unused) {
 
 static uint64_t offer(uint64_t at, uint64_t end) {
     nb_fill fill = {.name = {"", 0}, .extents_count = 1};
-    nb_file *file = nb_files_take_blob(&plane->cache.files, blob_path, blob_size, blob_table_hash);
-    MUST(file);
+    nb_file *file;
+    MUST(nb_files_take_blob(&plane->cache.files, blob_path, blob_size, blob_table_hash, true, &file) == NB_OK);
     fill.extents[0] = (nb_extent){.file = file, .length = blob_size};
-    uint64_t number = nb_relay_offer(plane, &fill, at, end, blob_size);
-    MUST(number);
+    nb_offer offered_bytes = {.at = at, .end = end, .body_size_bytes = blob_size};
+    uint64_t number = 0;
+    MUST(nb_relay_offer(plane, &fill, &offered_bytes, true, &number) == NB_OK);
     atomic_fetch_add(&offered, 1);
     return number;
 }

@@ -174,6 +174,15 @@ def test_an_object_of_many_parts_opens_few_files_at_a_time(node: Inside) -> None
     peer.close()
 
 
+def test_what_is_not_in_the_page_cache_is_sent_all_the_same(node: Inside) -> None:
+    whole = node.put_parts("cold", [secrets.token_bytes(400_000) for _ in range(50)])
+    for path in node._folder.rglob("*.*"):
+        descriptor = os.open(path, os.O_RDONLY)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+    assert node.ask("/bucket/cold")[2] == whole
+
+
 # --- readers that stay, and readers that go -----------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from collections.abc import Iterator
 from itertools import pairwise
@@ -53,7 +54,7 @@ class Offers:
         self.made: list[bytes] = []
 
     def __call__(self, start: int, end: int, size: int = len(BODY)) -> bytes:
-        ticket = offer_bytes(self.one.plane, self.extents, start, end, size)
+        ticket = offer_bytes(self.one.plane, self.extents, start, end, size, True)
         assert ticket is not None
         self.made.append(ticket)
         return ticket
@@ -182,7 +183,7 @@ def test_clients_cannot_hand_in_a_ticket(one: Front, offers: Offers) -> None:
 def test_tickets_are_bounded_in_number_and_come_back(one: Front, offers: Offers) -> None:
     made = [offers(0, 1, 1) for _ in range(TICKETS_MAX)]
     assert len(set(made)) == TICKETS_MAX
-    assert offer_bytes(one.plane, offers.extents, 0, 1, 1) is None
+    assert offer_bytes(one.plane, offers.extents, 0, 1, 1, True) is None
     assert all(withdraw_offer(one.plane, ticket) for ticket in made)
     assert answered(one, alone(offers(0, 900_000))).endswith(BODY)
 
@@ -190,11 +191,24 @@ def test_tickets_are_bounded_in_number_and_come_back(one: Front, offers: Offers)
 def test_bytes_that_do_not_match_their_hash_are_not_offered(one: Front, extents: tuple[Extent, ...]) -> None:
     frame = extents[0]
     wrong = Extent(frame.path, frame.is_blob, frame.offset, frame.length, frame.hash ^ 1)
-    assert offer_bytes(one.plane, [wrong], 0, 10, 10) is None
+    assert offer_bytes(one.plane, [wrong], 0, 10, 10, True) is None
     gone = Extent(frame.path + "x", frame.is_blob, frame.offset, frame.length, frame.hash)
-    assert offer_bytes(one.plane, [frame, gone], 0, 10, 10) is None
+    assert offer_bytes(one.plane, [frame, gone], 0, 10, 10, True) is None
+
+
+def test_what_is_not_at_hand_is_offered_by_whoever_may_wait(one: Front, offers: Offers) -> None:
+    for extent in offers.extents:
+        descriptor = os.open(extent.path, os.O_RDONLY)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+    with pytest.raises(BlockingIOError):
+        offer_bytes(one.plane, offers.extents, 200_000, 900_000, 900_000, False)
+    assert answered(one, followed(offers(0, 200_000), offers(200_000, 900_000))).endswith(BODY)
+    at_hand = offer_bytes(one.plane, offers.extents, 0, 900_000, 900_000, False)
+    assert at_hand is not None
+    assert answered(one, alone(at_hand)).endswith(BODY)
 
 
 def test_what_nobody_took_is_freed_with_the_plane(extents: tuple[Extent, ...]) -> None:
     with front() as one:
-        assert offer_bytes(one.plane, extents, 0, 10, 10)
+        assert offer_bytes(one.plane, extents, 0, 10, 10, True)

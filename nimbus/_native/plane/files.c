@@ -1,13 +1,12 @@
 /* See files.h. */
 #include "plane/files.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "blocks.h"
 
 void nb_files_init(nb_files *files) {
     memset(files, 0, sizeof *files);
@@ -42,18 +41,20 @@ static void free_file(nb_file *file) {
     free(file);
 }
 
-static nb_file *open_file(const char *path) {
+static nb_status open_file(const char *path, bool wait, nb_file **out) {
     size_t size = strlen(path) + 1;
     nb_file *file = calloc(1, sizeof *file + size);
     if (!file)
-        return NULL;
+        return NB_FAILED;
     memcpy(file->path, path, size);
     file->users = 1;
-    file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (file->fd >= 0)
-        return file;
+    file->fd = wait ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : nb_open_cached(path);
+    if (file->fd >= 0) {
+        *out = file;
+        return NB_OK;
+    }
     free(file);
-    return NULL;
+    return !wait && errno != ENOENT && errno != EMFILE ? NB_WOULD_BLOCK : NB_FAILED;
 }
 
 /* Put a newly opened file into the table, or take the one that another thread put there meanwhile. */
@@ -74,32 +75,41 @@ static nb_file *keep(nb_files *files, nb_file *file) {
     return present ? present : file;
 }
 
-nb_file *nb_files_take_segment(nb_files *files, const char *path) {
-    nb_file *file = take_open(files, path);
-    if (!file && (file = open_file(path)))
-        file = keep(files, file);
-    return file;
+nb_status nb_files_take_segment(nb_files *files, const char *path, bool wait, nb_file **out) {
+    *out = take_open(files, path);
+    if (*out)
+        return NB_OK;
+    nb_status status = open_file(path, wait, out);
+    if (status == NB_OK)
+        *out = keep(files, *out);
+    return status;
 }
 
-static bool load_table(nb_file *file, uint64_t length, uint64_t table_hash) {
+static nb_status load_table(nb_file *file, uint64_t length, uint64_t table_hash, bool wait) {
     uint64_t blocks = length / NB_BLOCK_SIZE + (length % NB_BLOCK_SIZE != 0);
     size_t size = blocks * sizeof(uint64_t);
     struct stat stat;
     if (fstat(file->fd, &stat) < 0 || (uint64_t)stat.st_size != length + size + NB_BLOB_FOOTER_SIZE)
-        return false;
+        return NB_MISMATCH;
     file->table = malloc(size ? size : 1);
-    return file->table && nb_read(file->fd, file->table, size, length, 1) == NB_OK &&
-           nb_hash(file->table, size) == table_hash;
+    nb_status status = file->table ? nb_read(file->fd, file->table, size, length, wait) : NB_FAILED;
+    return status == NB_OK && nb_hash(file->table, size) != table_hash ? NB_MISMATCH : status;
 }
 
-nb_file *nb_files_take_blob(nb_files *files, const char *path, uint64_t length, uint64_t table_hash) {
-    nb_file *file = take_open(files, path);
-    if (file || !(file = open_file(path)))
-        return file;
-    if (length <= UINT64_MAX / 2 && load_table(file, length, table_hash))
-        return keep(files, file);
-    free_file(file);
-    return NULL;
+nb_status nb_files_take_blob(nb_files *files, const char *path, uint64_t length, uint64_t table_hash, bool wait,
+                             nb_file **out) {
+    *out = take_open(files, path);
+    if (*out)
+        return NB_OK;
+    nb_status status = open_file(path, wait, out);
+    if (status != NB_OK)
+        return status;
+    status = length <= UINT64_MAX / 2 ? load_table(*out, length, table_hash, wait) : NB_MISMATCH;
+    if (status == NB_OK)
+        *out = keep(files, *out);
+    else
+        free_file(*out);
+    return status;
 }
 
 void nb_files_give(nb_files *files, nb_file *file) {

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "blocks.h"
+
 enum { NB_FILES_BUCKETS = 4096 };
 
 typedef struct nb_file {
@@ -31,10 +33,11 @@ typedef struct {
 void nb_files_init(nb_files *files);
 void nb_files_free(nb_files *files); /* REQUIRES: nobody uses a file any more */
 
-/* A segment; or a blob of `length` data bytes whose table has the hash `table_hash`. NULL: it cannot be opened, or is
- * not what the location says. Blocks on the disk. */
-nb_file *nb_files_take_segment(nb_files *files, const char *path);
-nb_file *nb_files_take_blob(nb_files *files, const char *path, uint64_t length, uint64_t table_hash);
+/* A segment; or a blob of `length` data bytes whose table has the hash `table_hash`. NB_WOULD_BLOCK: only with `wait`,
+ * which blocks on the disk. Anything else but NB_OK: it cannot be opened, or is not what the location says. */
+nb_status nb_files_take_segment(nb_files *files, const char *path, bool wait, nb_file **out);
+nb_status nb_files_take_blob(nb_files *files, const char *path, uint64_t length, uint64_t table_hash, bool wait,
+                             nb_file **out);
 void nb_files_give(nb_files *files, nb_file *file);
 
 #endif

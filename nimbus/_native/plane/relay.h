@@ -3,6 +3,7 @@
 #ifndef NIMBUS_PLANE_RELAY_H
 #define NIMBUS_PLANE_RELAY_H
 
+#include "blocks.h"
 #include "plane/plane.h"
 
 struct nb_relay {
@@ -36,9 +37,10 @@ nb_step nb_relay_put_answer_head(nb_conn *conn, nb_span line, const nb_response 
 void nb_relay_leave_server(nb_conn *conn); /* give its connection back if it is clean */
 
 /* --- relay_send.c --- */
-/* Offer bytes [at, end) of what the fill describes, as (a part of) the body of an answer of body_size_bytes. The first
- * of them have matched their hash. The ticket's number; 0: they are damaged, or there is no room. Any thread; blocks. */
-uint64_t nb_relay_offer(nb_plane *plane, const nb_fill *fill, uint64_t at, uint64_t end, uint64_t body_size_bytes);
+/* Offer bytes of what the fill describes, the first of which have matched their hash; offer->entry is made here.
+ * NB_OK: *number is the ticket's; NB_WOULD_BLOCK: only with `wait`. Else they are damaged, or there is no room. Any
+ * thread. */
+nb_status nb_relay_offer(nb_plane *plane, const nb_fill *fill, nb_offer *offer, bool wait, uint64_t *number);
 nb_step nb_relay_begin_send(nb_conn *conn, nb_span ticket, nb_span line, nb_response *answer);
 nb_step nb_relay_next_ticket(nb_conn *conn); /* REQUIRES: there is something in from_up */
 

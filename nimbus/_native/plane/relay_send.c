@@ -14,19 +14,20 @@
 #include "plane/relay.h"
 #include "plane/reply.h"
 
-uint64_t nb_relay_offer(nb_plane *plane, const nb_fill *fill, uint64_t at, uint64_t end, uint64_t body_size_bytes) {
-    nb_entry *entry = nb_cache_make(&plane->cache, fill);
-    if (!entry)
-        return 0;
-    nb_offer offer = {entry, at, end, body_size_bytes};
+nb_status nb_relay_offer(nb_plane *plane, const nb_fill *fill, nb_offer *offer, bool wait, uint64_t *number) {
+    offer->entry = nb_cache_make(&plane->cache, fill);
+    if (!offer->entry)
+        return NB_FAILED;
     char *scratch = malloc(NB_BLOCK_SIZE);
-    uint64_t ready_end, number = 0;
-    if (scratch && nb_entry_ready(entry, at, at + 1, scratch, true, &ready_end) == NB_OK)
-        number = nb_tickets_offer(&plane->tickets, &offer);
+    uint64_t ready_end;
+    nb_status status =
+        scratch ? nb_entry_ready(offer->entry, offer->at, offer->at + 1, scratch, wait, &ready_end) : NB_FAILED;
     free(scratch);
-    if (!number)
-        nb_cache_give(&plane->cache, entry);
-    return number;
+    if (status == NB_OK && !(*number = nb_tickets_offer(&plane->tickets, offer)))
+        status = NB_FAILED;
+    if (status != NB_OK)
+        nb_cache_give(&plane->cache, offer->entry);
+    return status;
 }
 
 static bool take(nb_conn *conn, nb_span ticket, uint64_t *number, nb_offer *offer) {
