@@ -203,6 +203,48 @@ cdef extern from "plane/queue.h" nogil:
     nb_item *nb_queue_take(nb_queue *queue, size_t count_max, int64_t timeout_ms)
     void nb_queue_close(nb_queue *queue)
 
+cdef extern from "plane/log.h" nogil:
+    enum:
+        NB_LOG_OUTCOME_SIZE_BYTES_MAX
+        NB_LOG_SUBJECT_SIZE_BYTES_MAX
+        NB_LOG_REQUEST_SIZE_BYTES_MAX
+        NB_LOG_FIRST_WORKER
+    ctypedef struct nb_log_outcome:
+        int64_t began_us
+        nb_span peer
+        nb_span request_id
+        const char *via
+        int status
+        uint64_t received_bytes
+        uint64_t sent_bytes
+        int64_t first_byte_us
+        int64_t total_us
+    ctypedef struct nb_log_subject:
+        nb_span user
+        nb_span access_key
+        nb_span operation
+        nb_span error
+        nb_span bucket
+    ctypedef struct nb_log_request:
+        nb_span key
+        nb_span method
+        nb_span target
+        nb_span user_agent
+        nb_span referer
+    ctypedef struct nb_log:
+        pass
+    ctypedef struct nb_log_counters:
+        uint64_t written_lines
+        uint64_t dropped_lines
+    size_t nb_log_write_outcome(const nb_log_outcome *outcome, char *out)
+    size_t nb_log_write_subject(const nb_log_subject *subject, char *out)
+    size_t nb_log_write_request(const nb_log_request *request, char *out)
+    nb_log *nb_log_open(const char *path, unsigned int rings)
+    void nb_log_put(nb_log *log, unsigned int ring, nb_span outcome, nb_span subject, nb_span request)
+    void nb_log_reopen(nb_log *log)
+    nb_log_counters nb_log_count(nb_log *log)
+    void nb_log_close(nb_log *log)
+
 cdef extern from "plane/settings.h" nogil:
     enum:
         NB_UPSTREAM_PATH_SIZE_BYTES_MAX
@@ -225,6 +267,7 @@ cdef extern from "plane/settings.h" nogil:
         unsigned int disk_threads
         size_t cache_size_bytes
         size_t cache_files_max
+        nb_log *log
         nb_domains domains
         char *common_headers
 

@@ -228,6 +228,52 @@ class Lookup:
     def decline(self) -> None:
         """Let the embedded server answer."""
 
+# --- the access log -----------------------------------------------------------------------------------------
+
+def log_subject(user: bytes, access_key: bytes, operation: bytes, error: bytes, bucket: bytes) -> bytes:
+    """Who wanted what, as members of a line; what is not known is empty. Printable ASCII, whatever goes in."""
+
+def log_request(key: bytes, method: bytes, target: bytes, user_agent: bytes, referer: bytes) -> bytes:
+    """What the head said, as members of a line: the decoded key, and the rest as it came, without its secrets."""
+
+class AccessLog:
+    """The access log: lines from the event loop and from the plane's threads, written by a thread of its own.
+
+    Must always hold: `write` is called by one thread; `close` comes after the plane has stopped.
+    """
+
+    rings: int
+
+    def __new__(cls, path: str, threads: int = 0) -> Self:
+        """Opens the file, "-" for standard error; `threads` of a plane put lines in besides. Raises OSError."""
+
+    def write(
+        self,
+        began_us: int,
+        peer: bytes,
+        request_id: bytes,
+        status: int,
+        received_bytes: int,
+        sent_bytes: int,
+        first_byte_us: int,
+        total_us: int,
+        subject: bytes,
+        request: bytes,
+    ) -> None:
+        """The line of a request that Granian has taken in. Dropped, and counted, when the file is too slow. Times are
+        since the epoch, and since `began_us`; `first_byte_us` is negative when nothing was answered."""
+
+    def reopen(self) -> None:
+        """Open the path anew before the next line, after logrotate has moved the file. Of a closed log nothing."""
+
+    def counters(self) -> tuple[int, int]:
+        """Lines that were written, and lines that were lost: the file was too slow for them, or failed."""
+
+    def close(self) -> None:
+        """Write what is left. Twice is no error."""
+
+# --- the listener -------------------------------------------------------------------------------------------
+
 class Plane:
     """The native listener: threads that never hold the GIL, in front of the embedded server.
 
@@ -235,7 +281,7 @@ class Plane:
     process.
     """
 
-    def __new__(cls, settings: _Settings) -> Self:
+    def __new__(cls, settings: _Settings, log: AccessLog | None = None) -> Self:
         """Opens what the threads need. Raises OSError, ValueError."""
 
     def start(self) -> None:

@@ -254,6 +254,9 @@ class ParsedRequest:
         self.expects_continue = expects_continue
 
 
+include "plane_log.pxi"
+
+
 # --- the listener ---------------------------------------------------------------------------------------
 
 OPERATIONS = ("relayed", "get", "head", "put", "part", "refused")
@@ -276,9 +279,10 @@ cdef class Plane:
     """See plane.pyi."""
 
     cdef nb_plane *plane
+    cdef AccessLog log  # so that it outlives the threads
     cdef bint running
 
-    def __cinit__(self, settings):
+    def __cinit__(self, settings, AccessLog log=None):
         cdef nb_settings native
         cdef const char *error = NULL
         memset(&native, 0, sizeof(native))
@@ -311,6 +315,10 @@ cdef class Plane:
         assert len(common) <= NB_COMMON_HEADERS_SIZE_BYTES_MAX, "the common headers are too long"
         memcpy(native.common_headers, <const char *>common, <size_t>len(common) + 1)
         take_domains(settings.domains, &native.domains)
+        if log is not None:
+            assert log.rings >= NB_LOG_FIRST_WORKER + settings.threads, f"a log of {log.rings} rings"
+            native.log = log.opened()
+        self.log = log
         self.plane = nb_plane_new(&native, &error)
         if self.plane == NULL:
             raise OSError(error.decode())

@@ -9,6 +9,7 @@ Must always hold: a secret never appears in a repr or in a message.
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -18,6 +19,7 @@ OptionValue = str | int | float | bool
 
 DEFAULT_LISTEN: Final = "127.0.0.1:8080"
 TLS_PORT: Final = 8443
+PLANE_THREADS_MAX: Final = 64  # NB_WORKERS_MAX of nimbus/_native/plane/plane.h
 
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,6 +140,13 @@ class Config(Table, frozen=True, kw_only=True):
     data_plane: Annotated[
         Literal["off", "on"], Meta(description="Whether the native listener stands in front of the Python one.")
     ] = "off"
+    plane_threads: Annotated[
+        int, Meta(ge=0, le=PLANE_THREADS_MAX, description="Threads of the native listener; 0: one a core.")
+    ] = 0
+    access_log: Annotated[
+        str,
+        Meta(description="File that gets a line of JSON for each request; - for standard error; empty: none."),
+    ] = ""
     users: tuple[UserEntry, ...] = ()
     limits: Limits = Limits()
     metadata: MetadataConfig = MetadataConfig()
@@ -169,6 +178,11 @@ class Config(Table, frozen=True, kw_only=True):
         if not self.tls_cert or self.tls_listen:
             return self.tls_listen
         return Address(parse_listen(self.listen or DEFAULT_LISTEN).host, TLS_PORT).text
+
+    @property
+    def plane_threads_now(self) -> int:
+        """How many threads the native listener has on this machine."""
+        return self.plane_threads or min(len(os.sched_getaffinity(0)), PLANE_THREADS_MAX)
 
     @property
     def admin_address(self) -> str:

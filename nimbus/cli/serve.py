@@ -23,7 +23,7 @@ examples:
   nimbus serve --data /srv/s3 --listen 127.0.0.1:0
   NIMBUS_ACCESS_KEY=... NIMBUS_SECRET_KEY=... nimbus serve --listen 0.0.0.0:8080
   nimbus serve --tls-cert store.crt --tls-key store.key --tls-listen 0.0.0.0:8443 --config nimbus.toml
-  nimbus serve --admin 9100
+  nimbus serve --admin 9100 --access-log /var/log/nimbus/access.log
 
 Each option overrides its key of the configuration file; `nimbus config` prints them all.
 """
@@ -35,6 +35,7 @@ OPTIONS = (
     ("--tls-cert", "FILE", "tls_cert", "PEM file with the certificate and its chain; with --tls-key it turns HTTPS on"),
     ("--tls-key", "FILE", "tls_key", "PEM file with the key of the certificate"),
     ("--tls-listen", "HOST:PORT", "tls_listen", "address for HTTPS (default: port 8443 on the host of --listen)"),
+    ("--access-log", "FILE", "access_log", "file that gets a line of JSON for each request; -: standard error"),
     ("--admin", "[HOST:]PORT", "admin", "address for /metrics and /health, on loopback unless HOST is given"),
 )
 

@@ -94,6 +94,12 @@ PLANE_COUNTERS: Final = {
     "upstream_failures": _counter("nimbus_plane_upstream_failures_total", "Relayed requests whose upstream failed."),
 }
 
+# --- the access log, when there is one -------------------------------------------------------------------
+ACCESS_LOG_LINES: Final = _counter("nimbus_access_log_lines_total", "Lines written to the access log.")
+ACCESS_LOG_DROPPED: Final = _counter(
+    "nimbus_access_log_dropped_lines_total", "Lines that were lost, because the file was too slow for them or failed."
+)
+
 # --- the process ----------------------------------------------------------------------------------------
 BUILD_INFO: Final = _gauge("nimbus_build_info", "Always 1; the labels tell what runs.", "version", "python")
 PROCESS_CPU_SECONDS: Final = _counter("process_cpu_seconds_total", "CPU time of all threads, user and system.")
@@ -127,6 +133,8 @@ METRICS: Final = (
     PLANE_CONNECTIONS,
     PLANE_IN_FLIGHT,
     *PLANE_COUNTERS.values(),
+    ACCESS_LOG_LINES,
+    ACCESS_LOG_DROPPED,
     BUILD_INFO,
     PROCESS_CPU_SECONDS,
     PROCESS_RESIDENT_BYTES,

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from nimbus.auth.api import Head, Verified
+from nimbus.auth.api import Head, User, Verified
 from nimbus.auth.chunked import chunk_decoder
 from nimbus.base.errors import NimbusError
 from nimbus.base.limits import KIB
@@ -47,10 +47,17 @@ class Exchange(msgspec.Struct):
     receive: Receive
     request_id: str
     body: RequestBody | None = None
-    # For the meter: what was asked for, and what went out.
+    # For the meter and the access log: what was asked for and by whom, and what went out.
     operation: str = ""
+    bucket: str = ""
+    key: str = ""
+    user: User | None = None
+    error: str = ""  # S3's code of it
     status: int = 0
     sent_bytes: int = 0
+    began_ns: int = 0  # when the head was here
+    first_byte_ns: int = -1  # from then to the head of the answer; negative: nothing went out
+    is_relayed: bool = False  # whether the native plane stands in between
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -89,6 +96,7 @@ class App:
         refusal = self._translate(exchange, error)
         if refusal.status >= 400:
             self.meter.count_error(refusal.code)
+            exchange.error = refusal.code
         headers = self._headers(exchange)
         body = b""
         if refusal.status not in _BODYLESS:
@@ -116,13 +124,14 @@ class App:
     async def _handle(self, exchange: Exchange) -> Answer:
         head, headers, services = exchange.head, exchange.headers, self.services
         target = router.split_target(head.raw_path, headers.get("host", ""), services.settings.domains)
+        exchange.bucket, exchange.key = target.bucket, target.key
         query = router.Query.parse(head.raw_query)
         wire = router.find(head.method, target.bucket, target.key, query, head.headers)
         exchange.operation = wire.name
         verified = services.verifier.verify(
             head, virtual_bucket=target.bucket if target.virtual else "", now_ms=services.clock.now_ms()
         )
-        user = identity.require_user(verified.user)
+        user = exchange.user = identity.require_user(verified.user)
         operation = BY_WIRE.get(wire)
         if operation is None:
             raise S3Error("NotImplemented", f"The operation {wire.name} is not implemented.")

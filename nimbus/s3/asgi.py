@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from nimbus.auth.api import Head
 from nimbus.base.limits import READ_SIZE_BYTES
+from nimbus.s3.access import RELAYED, AccessRecorder
 from nimbus.s3.api import BodySender, Message, ObjectBody, Send, Sending
 from nimbus.s3.app import Answer, App, Exchange
 from nimbus.s3.errors import S3Error
@@ -34,8 +35,9 @@ _SINGLE: Final = ("host", "content-length", "transfer-encoding", "authorization"
 class S3Asgi:
     """The ASGI application."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, access: AccessRecorder | None = None) -> None:
         self._app = app
+        self._access = access
         self._store = app.services.store
         self._settings = app.services.settings
         self._meter = app.meter
@@ -56,6 +58,7 @@ class S3Asgi:
         client = scope.get("client")
         head = Head(scope["method"], scope["raw_path"], scope["query_string"], raw_headers, client[0] if client else "")
         exchange = self._app.exchange(head, headers, receive)  # type: ignore[arg-type]
+        exchange.began_ns, exchange.is_relayed = began_ns, RELAYED in scope
         try:
             refusal = self._refusal(head, headers)
             if refusal is None:
@@ -67,6 +70,8 @@ class S3Asgi:
             received_bytes = 0 if exchange.body is None else exchange.body.received_bytes
             took_ns = time.perf_counter_ns() - began_ns
             self._meter.count(exchange.operation, exchange.status, took_ns, received_bytes, exchange.sent_bytes)
+            if self._access is not None and not exchange.is_relayed:
+                self._access.record(exchange, took_ns)
         if _is_unread(exchange):
             await self._drain(exchange)
 
@@ -108,6 +113,9 @@ class S3Asgi:
         if _is_never_invited(exchange) or (_is_unread(exchange) and not self._can_drain(exchange)):
             answer.headers.append(_CLOSE)
         exchange.status = answer.status
+        exchange.first_byte_ns = time.perf_counter_ns() - exchange.began_ns
+        if self._access is not None and exchange.is_relayed:
+            self._access.tell(exchange, answer.headers)
         start: Message = {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
         if sending is not None:
             await self._hand_over(exchange, start, sending, send)

@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from nimbus import __version__
+from nimbus._native.plane import AccessLog
 from nimbus.admin.readiness import Readiness
 from nimbus.auth.api import User
 from nimbus.auth.keys import KeyRing, Secret
@@ -33,13 +34,16 @@ from nimbus.meta import registry as metadata_engines
 from nimbus.meta.api import OrderedMap
 from nimbus.meta.memory import open_memory as open_memory_map
 from nimbus.meta.rocksdb import open_rocksdb
+from nimbus.metrics.access_log import AccessLogSource
 from nimbus.metrics.api import Source
 from nimbus.metrics.commits import CommitMeter
 from nimbus.metrics.process import ProcessSource
 from nimbus.metrics.storage import DataMeter
+from nimbus.s3.access import AccessRecorder
 from nimbus.s3.api import Services, Settings
 from nimbus.s3.app import App
 from nimbus.s3.asgi import S3Asgi
+from nimbus.server.access_log import access_log_of
 from nimbus.server.coherence import CoherentMap
 from nimbus.server.directory import owned
 from nimbus.server.listener import Application, Bound
@@ -64,6 +68,7 @@ class Node(msgspec.Struct, frozen=True):
     app: Application
     sources: tuple[Source, ...] = ()
     readiness: Readiness | None = None
+    access_log: AccessLog | None = None
     front: Front | None = None  # makes a native plane for an address and so many connections; None: Granian alone
 
 
@@ -73,6 +78,7 @@ async def node(config: Config, users: tuple[UserEntry, ...]) -> AsyncIterator[No
     register_engines()
     clock = SystemClock()
     async with AsyncExitStack() as parts:
+        log = parts.enter_context(access_log_of(config))
         directory = parts.enter_context(owned(Path(config.data_dir)))
         map = metadata_engines.open_map(config.metadata.backend, config.metadata.options, directory)
         parts.callback(map.close)
@@ -91,24 +97,33 @@ async def node(config: Config, users: tuple[UserEntry, ...]) -> AsyncIterator[No
         hashing = parts.enter_context(ThreadPoolExecutor(os.cpu_count(), "hashing"))
         verifier = HeadVerifier(KeyRing(_keys(users), config.region), sigv2=config.sigv2)
         app = App(Services(store, verifier, clock, hashing, _settings(config)))
-        sources = (app.meter, commits, bytes_moved, store.metrics, ProcessSource(__version__))
-        asgi = S3Asgi(app)
-        front = _front(config, users, map, data, store, app, asgi) if config.data_plane == "on" else None
-        yield Node(asgi, sources, Readiness(committer, data), front)
+        sources: list[Source] = [app.meter, commits, bytes_moved, store.metrics, ProcessSource(__version__)]
+        if log is not None:
+            sources.append(AccessLogSource(log.counters))
+        asgi = S3Asgi(app, None if log is None else AccessRecorder(log))
+        front = _front(config, users, map, data, store, app, asgi, log) if config.data_plane == "on" else None
+        yield Node(asgi, tuple(sources), Readiness(committer, data), log, front)
 
 
 def _front(
-    config: Config, users: tuple[UserEntry, ...], map: OrderedMap, data: DataStore, store: Store, app: App, asgi: S3Asgi
+    config: Config,
+    users: tuple[UserEntry, ...],
+    map: OrderedMap,
+    data: DataStore,
+    store: Store,
+    app: App,
+    asgi: S3Asgi,
+    log: AccessLog | None,
 ) -> Front:
     """The native plane before `asgi`. Objects and uploads are its own on local files under a map that only we write."""
     keys = [Key(user.access_key, user.secret_key, user.id) for user in users]
 
     def listen(bound: Bound, connections: int) -> PlaneListener:
         if not (isinstance(map, CoherentMap) and isinstance(data, LocalDataStore)):
-            return PlaneListener(bound, asgi, config, connections, keys, None, None, check_of)
+            return PlaneListener(bound, asgi, config, connections, keys, None, None, check_of, log=log)
         uploads = partial(PlaneUploads, handover=store.handover, data=data, app=app)
         sends = partial(PlaneSends, store=store, files=data, checks=check_of)
-        return PlaneListener(bound, asgi, config, connections, keys, map, data, check_of, uploads, sends)
+        return PlaneListener(bound, asgi, config, connections, keys, map, data, check_of, uploads, sends, log)
 
     return listen
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import os
 import secrets
 import socket
 import tempfile
@@ -20,9 +19,10 @@ from typing import Final
 
 import msgspec
 
-from nimbus._native.plane import OPERATIONS, Plane
+from nimbus._native.plane import OPERATIONS, AccessLog, Plane
 from nimbus.base.config import Config
 from nimbus.metrics.plane import PlaneSource
+from nimbus.s3.access import RELAYED
 from nimbus.server.coherence import CoherentMap
 from nimbus.server.listener import Application, Bound, Listener, Message, Scope, bind_unix
 from nimbus.server.plane_lookups import Checks, LocalFiles, Lookups
@@ -96,6 +96,7 @@ class TrustedFront:
                 await send({"type": "http.response.body", "body": b""})
                 return
             scope["headers"] = [header for header in scope["headers"] if not header[0].startswith(_OURS)]
+            scope[RELAYED] = True
             scope["client"] = (ours.get(b"x-nimbus-peer", b"").decode("latin-1"), 0)
             scope["extensions"] = self.extensions
         await self._app(scope, receive, send)
@@ -116,6 +117,7 @@ class PlaneListener:
         checks: Checks,
         uploads: Callable[[Plane], PlaneUploads] | None = None,
         sends: Callable[[Plane], PlaneSends] | None = None,
+        log: AccessLog | None = None,
     ) -> None:
         self._bound = bound
         self._folder = tempfile.TemporaryDirectory(prefix="nimbus-")  # 0700: nobody else reaches the socket
@@ -125,7 +127,7 @@ class PlaneListener:
         self._behind = Listener(bind_unix(path), front, config.limits, connections)
         serves_objects = map is not None and files is not None
         self._plane = Plane(
-            _settings(config, connections, bound.socket.fileno(), path, token, serves_objects, uploads is not None)
+            _settings(config, connections, bound.socket.fileno(), path, token, serves_objects, uploads is not None), log
         )
         self._plane.set_keys(users, config.region)
         self._lookups = None
@@ -190,7 +192,7 @@ def _settings(
         listeners=(listener,),
         upstream_path=path,
         token=token,
-        threads=min(len(os.sched_getaffinity(0)), 64),
+        threads=config.plane_threads_now,
         connections_max=connections,
         requests_max=limits.requests,
         header_timeout_ms=round(limits.header_timeout_s * 1000),

@@ -67,6 +67,8 @@ async def _serve(config: Config, users: tuple[UserEntry, ...], doors: Doors, ope
         admin = [] if doors.admin is None else [admin_listener(doors.admin, sources, node.readiness)]
         for listener in (*listeners, *admin):
             listener.start()
+        if node.access_log is not None:  # the one thing that a SIGHUP is good for
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, node.access_log.reopen)
         with vital(parts), _settled_memory():
             _announce(doors, config)
             await _first(stop, (*listeners, *admin))

@@ -20,6 +20,7 @@
 
 #include "blocks.h"
 #include "plane/counters.h"
+#include "plane/log.h"
 #include "plane/lookup.h"
 #include "plane/plane.h"
 #include "plane/put.h"
@@ -198,6 +199,8 @@ static void *change_things(void *unused) {
         nb_plane_counters(plane, &counters);
         MUST(counters.connections < 1000);
         collect_tickets();
+        if (what == 5)
+            nb_log_reopen(plane->settings.log);
         usleep(200);
     }
     return unused;
@@ -445,6 +448,9 @@ int main(int count, char **arguments) {
     memset(settings.token, 'a', sizeof settings.token - 1);
     int behind = listen_behind(&settings), front = listen_front();
     settings.listeners[0] = front;
+    char log_path[600];
+    snprintf(log_path, sizeof log_path, "%s/access.log", folder);
+    MUST((settings.log = nb_log_open(log_path, NB_LOG_FIRST_WORKER + settings.threads)));
     const char *error = NULL;
     MUST((plane = nb_plane_new(&settings, &error)));
     nb_plane_set_ring(plane, new_ring());
@@ -479,6 +485,8 @@ int main(int count, char **arguments) {
     nb_plane_counters(plane, &counters);
     MUST(counters.connections == 0 && counters.in_flight == 0);
     nb_plane_free(plane);
+    MUST(nb_log_count(settings.log).written_lines > 0);
+    nb_log_close(settings.log);
     free(blob);
     printf("%lu answers, %lu objects, %lu relayed, %lu stored, %lu of %lu tickets\n", answered, hits, relayed, stored,
            settled, offered);

@@ -18,6 +18,7 @@ SOURCES = {
     "fuzz_aws": ["plane/aws_chunked.c", "plane/crc.c", "sigv4_claim.c", "sigv4_canonical.c"],
     "fuzz_http": ["plane/http.c"],
     "fuzz_body": ["plane/chunked.c", "plane/http.c", "plane/range.c", "plane/crc.c"],
+    "fuzz_log": ["plane/log_line.c"],
     "fuzz_target": ["plane/target.c", "plane/conditions.c", "plane/http.c"],
     "fuzz_sigv4": ["sigv4_claim.c", "sigv4_canonical.c"],
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "plane/get.h"
+#include "plane/log_note.h"
 #include "plane/plane.h"
 #include "plane/put.h"
 #include "plane/reply.h"
@@ -74,11 +75,14 @@ void nb_conn_open(nb_worker *worker, int fd, bool refused) {
 
 /* The request is over, however it ended. */
 static void settle(nb_conn *conn) {
+    int64_t now_us = monotonic_us();
+    if (conn->note)
+        nb_log_end(conn, now_us);
     if (!conn->in_flight)
         return;
     conn->in_flight = false;
     atomic_fetch_sub(&conn->worker->plane->in_flight, 1);
-    nb_count_request(&conn->worker->metrics, conn->operation, conn->status, monotonic_us() - conn->started_us);
+    nb_count_request(&conn->worker->metrics, conn->operation, conn->status, now_us - conn->started_us);
 }
 
 /* What the present request holds besides buffers. */
@@ -225,6 +229,7 @@ nb_step nb_conn_flush(nb_conn *conn) {
         if (!conn->can_write)
             return NB_STEP_WAIT;
         nb_span rest = nb_buffer_span(conn->out);
+        nb_log_send(conn, rest);
         /* With more to come the kernel may wait for it, and send both in one packet. */
         ssize_t count = send(conn->source.fd, rest.ptr, rest.len, MSG_NOSIGNAL | (conn->reply ? MSG_MORE : 0));
         if (count < 0 && errno == EAGAIN) {
@@ -259,6 +264,7 @@ nb_chunked_verdict nb_conn_take_body(nb_conn *conn, nb_span *payload) {
     size_t before = rest.len;
     nb_chunked_verdict verdict = nb_chunked_next(&body->chunked, &rest, payload);
     body->done = verdict == NB_CHUNKED_DONE;
+    body->taken += verdict == NB_CHUNKED_DATA ? payload->len : 0;
     nb_buffer_consume(conn->in, before - rest.len);
     return verdict;
 }
@@ -294,6 +300,7 @@ static nb_step dispatch(nb_conn *conn, size_t head_size) {
     conn->operation = NB_OP_REFUSED;
     conn->in_flight = true;
     nb_conn_set_timer(conn, NB_TIMER_NONE);
+    nb_log_begin(conn, request);
     /* Many a botocore takes the answer after the one that came instead of a 100 Continue apart wrongly, and waits for
      * ever: whoever expects in vain gets a new connection. */
     conn->keep_alive =
@@ -341,6 +348,14 @@ static nb_step wait_for_head(nb_conn *conn) {
     return NB_STEP_WAIT;
 }
 
+static nb_step refuse_head(nb_conn *conn, ssize_t error) {
+    conn->started_us = monotonic_us();
+    conn->moved_bytes = 0;
+    conn->operation = NB_OP_REFUSED;
+    nb_log_begin(conn, NULL);
+    return nb_conn_refuse_head(conn, error);
+}
+
 static nb_step step_head(nb_conn *conn) {
     for (;;) {
         if (nb_buffer_used(conn->in)) {
@@ -350,7 +365,7 @@ static nb_step step_head(nb_conn *conn) {
             if (head > 0)
                 return dispatch(conn, (size_t)head);
             if (head < 0)
-                return nb_conn_refuse_head(conn, head);
+                return refuse_head(conn, head);
         }
         if (!conn->can_read)
             return wait_for_head(conn);

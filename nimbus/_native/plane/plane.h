@@ -50,6 +50,7 @@ typedef struct nb_relay nb_relay;
 typedef struct nb_reply nb_reply;
 typedef struct nb_upload nb_upload;
 typedef struct nb_intake nb_intake;
+typedef struct nb_log_note nb_log_note;
 
 /* What an epoll event points at. */
 typedef enum { NB_SOURCE_LISTENER, NB_SOURCE_INBOX, NB_SOURCE_CONN, NB_SOURCE_UPSTREAM } nb_source_kind;
@@ -82,6 +83,7 @@ typedef enum {
 typedef struct {
     enum { NB_BODY_NONE, NB_BODY_LENGTH, NB_BODY_CHUNKED } framing;
     uint64_t left;
+    uint64_t taken; /* of one in chunks */
     nb_chunked chunked;
     bool done;
 } nb_body;
@@ -118,6 +120,7 @@ struct nb_conn {
     const nb_key *user; /* who signed it */
     nb_entry *awaited;  /* what the disk reads for us before the answer begins */
     uint8_t disk_waits;
+    nb_log_note *note; /* for the access log */
     char peer[46]; /* the peer's address as text, "" for a unix socket */
 };
 

@@ -86,6 +86,8 @@ nb_put_verdict nb_put_begin(nb_conn *conn, const nb_request *request) {
     if (!upload)
         return NB_PUT_RELAY;
     conn->operation = upload->is_part ? NB_OP_PART : NB_OP_PUT;
+    conn->user = upload->user;
+    nb_conn_hold_ring(conn);
     upload->expects_continue = request->expects_continue;
     upload->drains =
         !request->expects_continue && !request->chunked && request->content_length <= DRAIN_SIZE_BYTES_MAX;

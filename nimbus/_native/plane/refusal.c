@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "plane/log_note.h"
 #include "plane/plane.h"
 
 enum { RESOURCE_SIZE_BYTES_MAX = 2048, DOCUMENT_SIZE_BYTES_MAX = 16384 };
@@ -92,6 +93,7 @@ static void write_answer(
                          status == 503 ? "retry-after: 1\r\n" : "", conn->keep_alive ? "" : "connection: close\r\n",
                          size, has_body ? document : "");
     conn->out->start = 0, conn->out->end = (size_t)whole;
+    nb_log_error(conn, code);
     conn->status = status;
     conn->phase = NB_PHASE_REPLY;
     nb_conn_set_timer(conn, NB_TIMER_PACE);

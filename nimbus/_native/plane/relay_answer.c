@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "plane/log_note.h"
 #include "plane/relay.h"
 
 static bool has_no_body(const nb_relay *relay, int status) {
@@ -91,6 +92,7 @@ static nb_step parse_answer_head(nb_conn *conn) {
         relay->head_parsed = step == NB_STEP_AGAIN;
         relay->is_replayable = false;
         conn->status = answer.status;
+        nb_log_answer(conn, &answer);
     }
     nb_buffer_consume(from, (size_t)head);
     if (relay->sends && relay->answer_done && step == NB_STEP_AGAIN) {
@@ -148,6 +150,7 @@ static nb_step send_down(nb_conn *conn) {
     struct iovec pieces[2] = {{of_out ? conn->out->data + conn->out->start : NULL, of_out},
                               {relay->from_up->data + relay->from_up->start, relay->cleared}};
     struct msghdr message = {.msg_iov = pieces, .msg_iovlen = 2};
+    nb_log_send(conn, (nb_span){pieces[0].iov_base, of_out});
     ssize_t count = sendmsg(conn->source.fd, &message, MSG_NOSIGNAL);
     if (count < 0) {
         conn->can_write = false;

@@ -31,6 +31,7 @@ typedef struct {
     unsigned disk_threads;
     size_t cache_size_bytes;
     size_t cache_files_max;
+    struct nb_log *log; /* NULL: nobody wants one; it outlives the plane and has a ring for each worker */
     nb_domains domains;
     char common_headers[NB_COMMON_HEADERS_SIZE_BYTES_MAX + 1]; /* of every answer, each line with its CRLF */
 } nb_settings;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tomllib
 from pathlib import Path
 
@@ -229,6 +230,14 @@ def test_an_address_is_host_and_port_and_prints_as_it_was_written(text: str, add
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="HOST:PORT"):
         parse_listen(text)
+
+
+def test_the_native_listener_has_a_thread_for_each_core_unless_told_otherwise() -> None:
+    assert Config().plane_threads_now == min(len(os.sched_getaffinity(0)), 64)
+    assert Config(plane_threads=5).plane_threads_now == 5
+    for wrong in (-1, 65):
+        with pytest.raises(ConfigInvalid, match="plane_threads"):
+            convert({"plane_threads": wrong})
 
 
 # --- TLS and the admin listener -------------------------------------------------------------------------
