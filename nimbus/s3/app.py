@@ -75,10 +75,10 @@ class App:
         self.services = services
         self.meter = RequestMeter(operation.name for operation in OPERATIONS)
         self._pace = Pace(services.settings.body_rate_bytes_per_s, services.settings.body_grace_s)
-        self._host_id = os.urandom(16).hex()
+        self.host_id = os.urandom(16).hex()  # the same in every answer of this process
         self._id_prefix = os.urandom(4).hex().upper()
         self._numbers = itertools.count(1)
-        self._host_header = (b"x-amz-id-2", self._host_id.encode())
+        self._host_header = (b"x-amz-id-2", self.host_id.encode())
 
     def exchange(self, head: Head, headers: dict[str, str], receive: Receive) -> Exchange:
         """Begin: the request gets its id."""
@@ -101,7 +101,7 @@ class App:
         body = b""
         if refusal.status not in _BODYLESS:
             resource = exchange.head.raw_path.decode("latin-1")
-            body = error_document(refusal, resource, exchange.request_id, self._host_id)
+            body = error_document(refusal, resource, exchange.request_id, self.host_id)
             headers += (_XML, (b"content-length", b"%d" % len(body)))
         if refusal.status == 503:
             headers.append((b"retry-after", b"1"))

@@ -120,10 +120,12 @@ def _front(
 
     def listen(bound: Bound, connections: int) -> PlaneListener:
         if not (isinstance(map, CoherentMap) and isinstance(data, LocalDataStore)):
-            return PlaneListener(bound, asgi, config, connections, keys, None, None, check_of, log=log)
+            return PlaneListener(bound, asgi, config, connections, keys, app.host_id, None, None, check_of, log=log)
         uploads = partial(PlaneUploads, handover=store.handover, data=data, app=app)
         sends = partial(PlaneSends, store=store, files=data, checks=check_of)
-        return PlaneListener(bound, asgi, config, connections, keys, map, data, check_of, uploads, sends, log)
+        return PlaneListener(
+            bound, asgi, config, connections, keys, app.host_id, map, data, check_of, uploads, sends, log
+        )
 
     return listen
 

@@ -38,6 +38,7 @@ CACHE_FILES_MAX: Final = 4096
 DISK_THREADS: Final = 4
 POLL_S: Final = 0.02
 _OURS: Final = b"x-nimbus-"
+_HOP: Final = b"x-nimbus-hop-"  # headers that ended at the plane, which a signature may cover
 
 
 class PlaneSettings(msgspec.Struct, frozen=True):
@@ -95,7 +96,8 @@ class TrustedFront:
                 await send({"type": "http.response.start", "status": 403, "headers": [(b"content-length", b"0")]})
                 await send({"type": "http.response.body", "body": b""})
                 return
-            scope["headers"] = [header for header in scope["headers"] if not header[0].startswith(_OURS)]
+            hop = [(name[len(_HOP) :], value) for name, value in scope["headers"] if name.startswith(_HOP)]
+            scope["headers"] = [header for header in scope["headers"] if not header[0].startswith(_OURS)] + hop
             scope[RELAYED] = True
             scope["client"] = (ours.get(b"x-nimbus-peer", b"").decode("latin-1"), 0)
             scope["extensions"] = self.extensions
@@ -112,6 +114,7 @@ class PlaneListener:
         config: Config,
         connections: int,
         users: Iterable[Key],
+        host_id: str,
         map: CoherentMap | None,
         files: LocalFiles | None,
         checks: Checks,
@@ -127,7 +130,10 @@ class PlaneListener:
         self._behind = Listener(bind_unix(path), front, config.limits, connections)
         serves_objects = map is not None and files is not None
         self._plane = Plane(
-            _settings(config, connections, bound.socket.fileno(), path, token, serves_objects, uploads is not None), log
+            _settings(
+                config, connections, bound.socket.fileno(), path, token, host_id, serves_objects, uploads is not None
+            ),
+            log,
         )
         self._plane.set_keys(users, config.region)
         self._lookups = None
@@ -185,7 +191,14 @@ class PlaneListener:
 
 
 def _settings(
-    config: Config, connections: int, listener: int, path: str, token: str, serves_objects: bool, takes_uploads: bool
+    config: Config,
+    connections: int,
+    listener: int,
+    path: str,
+    token: str,
+    host_id: str,
+    serves_objects: bool,
+    takes_uploads: bool,
 ) -> PlaneSettings:
     limits = config.limits
     return PlaneSettings(
@@ -201,5 +214,5 @@ def _settings(
         serves_objects=serves_objects,
         takes_uploads=takes_uploads,
         domains=config.domains,
-        common_headers=b"x-amz-id-2: %b\r\nserver: NimbusStore\r\n" % secrets.token_hex(16).encode(),
+        common_headers=b"x-amz-id-2: %b\r\nserver: NimbusStore\r\n" % host_id.encode(),
     )

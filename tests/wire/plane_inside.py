@@ -149,12 +149,15 @@ class Inside:
         limits = Limits(body_grace_s=GRACE_S, body_rate_bytes_per_s=RATE_BYTES_PER_S)
         config = Config(data_dir=str(self._folder), limits=limits)
         settings = Settings(domains=config.domains, body_grace_s=GRACE_S, body_rate_bytes_per_s=RATE_BYTES_PER_S)
-        asgi = S3Asgi(App(Services(self.store, verifier, clock, ThreadPoolExecutor(2), settings)))
+        app = App(Services(self.store, verifier, clock, ThreadPoolExecutor(2), settings))
+        asgi = S3Asgi(app)
         bound, plain = bind(Address(host="127.0.0.1", port=0)), bind(Address(host="127.0.0.1", port=0))
         self.port, self.plain_port = bound.address.port, plain.address.port
         keys = [Key(ACCESS_KEY, SECRET_KEY, "owner")]
         sends = partial(PlaneSends, store=self.store, files=self.data, checks=check_of)
-        self.listener = PlaneListener(bound, asgi, config, 1000, keys, map, self.data, check_of, None, sends)
+        self.listener = PlaneListener(
+            bound, asgi, config, 1000, keys, app.host_id, map, self.data, check_of, None, sends
+        )
         self.plane = self.listener._plane
         without = Listener(plain, asgi, limits, 1000)
         self.listener.start()

@@ -70,7 +70,7 @@ async def _serve(folder: Path, mode: str, grace_s: float) -> None:
     if mode == "on":
         users = [Key(*row) for row in (OWNER, OTHER)]
         listener = PlaneListener(
-            bound, S3Asgi(app), config, CONNECTIONS, users, map, data, _checks,
+            bound, S3Asgi(app), config, CONNECTIONS, users, app.host_id, map, data, _checks,
             uploads_of, partial(PlaneSends, store=store, files=data, checks=_checks),
         )  # fmt: skip
     else:

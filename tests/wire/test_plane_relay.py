@@ -45,6 +45,8 @@ def test_a_request_is_written_anew_and_ours_cannot_be_forged(plain: Front) -> No
     assert seen.headers == [
         ("host", "h"),
         ("x-amz-date", "20260101T000000Z"),
+        ("x-nimbus-hop-connection", "keep-alive, x-amz-date"),  # the signature may cover it
+        ("x-nimbus-hop-upgrade", "h2c"),
         ("content-length", "3"),
         ("x-nimbus-token", plain.token),
         ("x-nimbus-peer", "127.0.0.1"),
@@ -240,6 +242,27 @@ def test_more_requests_than_the_limit_are_told_to_slow_down() -> None:
         one.behind.gate.set()
         assert first.response()[2] == b"at last"
         assert one.counter("refused") == 1
+
+
+def test_a_refused_head_has_no_body() -> None:
+    with front(requests_max=1) as one:
+        first = one.connect()
+        first.send(request("/wait"))
+        assert one.behind.arrived.acquire(timeout=20)
+        for head, status in (
+            (request("/large?1", method="HEAD"), 503),
+            (b"HEAD / HTTP/1.1\r\n\r\n", 400),
+            (request("/", "Host: again", method="HEAD"), 400),
+            (request("/", "Transfer-Encoding: gzip", method="HEAD"), 501),
+        ):
+            refused = one.connect()
+            refused.send(head)
+            answer = refused.rest()
+            assert answer.startswith(b"HTTP/1.1 %d" % status)
+            assert answer.endswith(b"\r\n\r\n")
+            assert b"content-type: application/xml" in answer
+        one.behind.gate.set()
+        assert first.response()[2] == b"at last"
 
 
 def test_more_connections_than_the_limit_are_told_to_slow_down() -> None:

@@ -212,7 +212,7 @@ ssize_t nb_conn_receive(nb_conn *conn) {
     ssize_t count = recv(conn->source.fd, in->data + in->end, room, 0);
     if (count < 0) {
         conn->can_read = false;
-        return errno == EAGAIN || errno == EINTR ? NB_RECEIVED_NOTHING : NB_RECEIVED_BROKEN;
+        return errno == EAGAIN ? NB_RECEIVED_NOTHING : NB_RECEIVED_BROKEN;
     }
     if (count == 0)
         return NB_RECEIVED_END;
@@ -301,10 +301,8 @@ static nb_step dispatch(nb_conn *conn, size_t head_size) {
     conn->in_flight = true;
     nb_conn_set_timer(conn, NB_TIMER_NONE);
     nb_log_begin(conn, request);
-    /* Many a botocore takes the answer after the one that came instead of a 100 Continue apart wrongly, and waits for
-     * ever: whoever expects in vain gets a new connection. */
-    conn->keep_alive =
-        request->keep_alive && !request->expects_in_vain && atomic_load(&plane->state) == NB_RUNNING;
+    conn->is_head = nb_span_is(request->method, "HEAD");
+    conn->keep_alive = request->keep_alive && atomic_load(&plane->state) == NB_RUNNING;
     if (atomic_fetch_add(&plane->in_flight, 1) >= plane->settings.requests_max || conn->refused)
         return refuse_busy(conn, request);
     switch (nb_get_begin(conn, request)) {

@@ -261,7 +261,9 @@ ssize_t nb_http_request(char *buf, size_t len, size_t *scanned, nb_request *out)
         return NB_HTTP_BAD_FRAMING;
     if ((parsed = parse_host(out)) < 0 || (parsed = parse_expect(out)) < 0)
         return parsed;
-    out->keep_alive = !out->http_1_0 && keeps_alive(out->headers, out->headers_count);
+    /* Many a botocore takes the answer after the one that came instead of a 100 Continue apart wrongly, and waits for
+     * ever: whoever expects in vain gets a new connection. */
+    out->keep_alive = !out->http_1_0 && !out->expects_in_vain && keeps_alive(out->headers, out->headers_count);
     return head;
 }
 

@@ -5,7 +5,8 @@
  * is never held on a worker.
  *
  * A connection is always in one phase, and its phase's step function does what can be done now. Readiness comes
- * edge-triggered and is remembered in can_read and can_write, so that a request costs no epoll_ctl.
+ * edge-triggered and is remembered in can_read and can_write, so that a request costs no epoll_ctl. (EAGAIN alone
+ * says that there will be another event. EINTR never comes: no signal reaches a worker.)
  *
  * Must always hold: a connection waits for exactly one thing or stands in the run queue; every connection has a
  * timer unless the thing it waits for is ours; closing frees every descriptor and buffer, once.
@@ -97,6 +98,7 @@ struct nb_conn {
     bool peer_gone; /* the peer takes nothing more either */
     bool refused;   /* over the connection limit: told so and closed */
     bool keep_alive, in_flight;
+    bool is_head; /* of the present request: its answer has no body */
     uint8_t jobs;   /* other threads that hold a pointer to this connection */
     nb_timer_kind timer_kind;
     int64_t timer_due_ms;

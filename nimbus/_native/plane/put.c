@@ -198,7 +198,7 @@ static nb_step receive_direct(nb_conn *conn, uint64_t run) {
     ssize_t count = recv(conn->source.fd, at, wanted, 0);
     if (count < 0) {
         conn->can_read = false;
-        return errno == EAGAIN || errno == EINTR ? NB_STEP_WAIT : NB_STEP_CLOSE;
+        return errno == EAGAIN ? NB_STEP_WAIT : NB_STEP_CLOSE;
     }
     if (count == 0)
         return cut(upload);
@@ -321,7 +321,7 @@ void nb_put_tick(nb_conn *conn) {
     if (upload->received_bytes != upload->seen_bytes)
         upload->silent_ms = 0;
     upload->seen_bytes = upload->received_bytes;
-    if (conn->can_read || is_ours)
+    if (conn->can_read || conn->body.done || is_ours)
         return;
     upload->silent_ms += NB_TICK_MS;
     upload->waited_ms += NB_TICK_MS;

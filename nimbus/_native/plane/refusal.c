@@ -79,8 +79,7 @@ static int write_document(
 }
 
 /* A whole answer into conn->out. REQUIRES: it is empty. */
-static void write_answer(
-    nb_conn *conn, int status, const char *code, const char *message, nb_span resource, bool has_body) {
+static void write_answer(nb_conn *conn, int status, const char *code, const char *message, nb_span resource) {
     nb_worker *worker = conn->worker;
     char document[DOCUMENT_SIZE_BYTES_MAX] = "", request_id[NB_REQUEST_ID_SIZE_BYTES + 1];
     nb_worker_request_id(worker, request_id);
@@ -91,7 +90,7 @@ static void write_answer(
                          status, nb_status_reason(status), request_id, worker->plane->settings.common_headers,
                          nb_worker_date(worker), *code ? "content-type: application/xml\r\n" : "",
                          status == 503 ? "retry-after: 1\r\n" : "", conn->keep_alive ? "" : "connection: close\r\n",
-                         size, has_body ? document : "");
+                         size, conn->is_head ? "" : document);
     conn->out->start = 0, conn->out->end = (size_t)whole;
     nb_log_error(conn, code);
     conn->status = status;
@@ -105,7 +104,7 @@ nb_step nb_conn_refuse(nb_conn *conn, int status, const char *code, const char *
     if (conn->out->start) /* half an invitation is out; a whole one that is not may be forgotten */
         return NB_STEP_CLOSE;
     conn->keep_alive = false;
-    write_answer(conn, status, code, message, resource, true);
+    write_answer(conn, status, code, message, resource);
     return NB_STEP_AGAIN;
 }
 
@@ -114,23 +113,26 @@ bool nb_conn_answer_missing(nb_conn *conn, const nb_request *request) {
         return false;
     if (!(conn->out = nb_buffer_take(&conn->worker->buffers)))
         return false;
-    write_answer(conn, 404, "NoSuchKey", "The specified key does not exist.", request->path,
-                 !nb_span_is(request->method, "HEAD"));
+    write_answer(conn, 404, "NoSuchKey", "The specified key does not exist.", request->path);
     return true;
 }
 
 nb_step nb_conn_refuse_head(nb_conn *conn, ssize_t error) {
-    static const nb_span NOTHING = {"", 0};
-    nb_count(&conn->worker->metrics.malformed, 1);
+    /* Of these three the request line was understood. */
+    bool has_line = error == NB_HTTP_NO_HOST || error == NB_HTTP_TWO_HOSTS || error == NB_HTTP_BAD_CODING;
+    const nb_request *request = &conn->worker->request;
+    nb_span resource = has_line ? request->path : (nb_span){"", 0};
+    conn->is_head = has_line && nb_span_is(request->method, "HEAD");
     conn->body = (nb_body){.done = false}; /* where its body would end nobody knows */
+    nb_count(&conn->worker->metrics.malformed, 1);
     switch (error) {
-    case NB_HTTP_NO_HOST: return nb_conn_refuse(conn, 400, "InvalidRequest", "The Host header is missing.", NOTHING);
+    case NB_HTTP_NO_HOST: return nb_conn_refuse(conn, 400, "InvalidRequest", "The Host header is missing.", resource);
     case NB_HTTP_TWO_HOSTS:
-        return nb_conn_refuse(conn, 400, "InvalidRequest", "The header host was given more than once.", NOTHING);
+        return nb_conn_refuse(conn, 400, "InvalidRequest", "The header host was given more than once.", resource);
     case NB_HTTP_BAD_CODING:
         return nb_conn_refuse(conn, 501, "NotImplemented",
-                              "Transfer codings other than chunked are not implemented.", NOTHING);
-    case NB_HTTP_BAD_EXPECT: return nb_conn_refuse(conn, 417, "", "", NOTHING);
-    default: return nb_conn_refuse(conn, 400, "", "", NOTHING);
+                              "Transfer codings other than chunked are not implemented.", resource);
+    case NB_HTTP_BAD_EXPECT: return nb_conn_refuse(conn, 417, "", "", resource);
+    default: return nb_conn_refuse(conn, 400, "", "", resource);
     }
 }

@@ -1,10 +1,10 @@
 /* Whatever is not answered here goes to the embedded server, and its answer comes back: one request, one relay.
  *
  * The request is written anew from what the strict parser understood, so that no second reading of the peer's bytes
- * exists behind us. Headers that only we may set (x-nimbus-*) are taken off and our own added, proved by the token.
- * The answer comes from a trusted server, but its framing is followed to the byte all the same, because the next
- * request on either connection begins where it ends. Both directions wait for each other: a relay holds two buffers
- * at most, whatever the sizes.
+ * exists behind us. Headers that only we may set (x-nimbus-*) are taken off and our own added, proved by the token;
+ * headers of one hop become x-nimbus-hop-*, because the client may have signed them. The answer comes from a trusted
+ * server, but its framing is followed to the byte all the same, because the next request on either connection begins
+ * where it ends. Both directions wait for each other: a relay holds two buffers at most, whatever the sizes.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,14 +15,17 @@
 
 #include "plane/relay.h"
 
+static bool is_framing_header(nb_span name) {
+    return nb_span_is(name, "content-length") || nb_span_is(name, "transfer-encoding");
+}
+
 /* Headers of one hop, and those that framing decides anew. */
 bool nb_relay_is_hop_header(nb_span name) {
-    static const char *const NAMES[] = {"connection",     "keep-alive", "proxy-connection", "transfer-encoding",
-                                        "content-length", "upgrade",    "http2-settings"};
+    static const char *const NAMES[] = {"connection", "keep-alive", "proxy-connection", "upgrade", "http2-settings"};
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
         if (nb_span_is(name, NAMES[i]))
             return true;
-    return false;
+    return is_framing_header(name);
 }
 
 bool nb_relay_is_ours(nb_span name) {
@@ -49,14 +52,22 @@ static bool put_request_framing(nb_buffer *out, const nb_request *request) {
     return nb_relay_put_text_header(out, "content-length", digits);
 }
 
+/* A header that ends here goes on under a name of ours: the client may have signed it. */
+static bool put_hop_header(nb_buffer *out, const nb_header *header) {
+    return is_framing_header(header->name) || (nb_buffer_put_text(out, "x-nimbus-hop-") &&
+                                               nb_relay_put_header(out, header->name, header->value));
+}
+
 static bool put_request_head(const nb_conn *conn, const nb_request *request, nb_buffer *out) {
     bool fits = nb_buffer_put_span(out, request->method) && nb_buffer_put(out, " ", 1) &&
                 nb_buffer_put_span(out, request->target) && nb_buffer_put_text(out, " HTTP/1.1\r\n");
     for (size_t i = 0; i < request->headers_count && fits; i++) {
         const nb_header *header = &request->headers[i];
-        bool drops = nb_relay_is_hop_header(header->name) || nb_relay_is_ours(header->name) ||
-                     (request->http_1_0 && nb_span_is(header->name, "expect"));
-        fits = drops || nb_relay_put_header(out, header->name, header->value);
+        bool drops = nb_relay_is_ours(header->name) || (request->http_1_0 && nb_span_is(header->name, "expect"));
+        if (nb_relay_is_hop_header(header->name))
+            fits = put_hop_header(out, header);
+        else
+            fits = drops || nb_relay_put_header(out, header->name, header->value);
     }
     return fits && put_request_framing(out, request) &&
            nb_relay_put_text_header(out, "x-nimbus-token", conn->worker->plane->settings.token) &&
@@ -84,7 +95,7 @@ nb_step nb_relay_begin(nb_conn *conn, const nb_request *request) {
     conn->operation = NB_OP_RELAYED;
     relay->to_up = nb_buffer_take(&worker->buffers);
     relay->from_up = nb_buffer_take(&worker->buffers);
-    relay->is_head = nb_span_is(request->method, "HEAD");
+    relay->is_head = conn->is_head;
     relay->is_http_1_0 = request->http_1_0;
     relay->rechunks = request->chunked;
     relay->has_body = !conn->body.done;

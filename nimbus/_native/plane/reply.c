@@ -174,7 +174,7 @@ bool nb_reply_tick(nb_conn *conn) {
 }
 
 static nb_step after_send(nb_conn *conn, ssize_t count) {
-    if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
+    if (count < 0 && errno == EAGAIN) {
         conn->can_write = false;
         return NB_STEP_WAIT;
     }
