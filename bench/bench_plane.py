@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bench import load, servers
-from bench.bench_wire import KIB, body_of, exchange, round_of
+from bench.bench_wire import KIB, MIB, body_of, exchange, round_of
 from bench.contest import Contests
 from bench.servers import Server
 
@@ -72,6 +72,24 @@ def bench_get_of_what_is_not_cached(
         round_of(nginx_server, peer, COLD_KEYS),
         peer_name="nginx sendfile, cached, no auth",
         rounds=COLD_ROUNDS,
+    )
+
+
+@pytest.mark.long
+def bench_get_of_what_the_application_chooses(
+    benchmark: Any, contests: Contests, native_server: Server, nginx_server: Server, bench_dir: Path
+) -> None:
+    """A signature that only the application knows: it answers with a ticket, and the plane sends the bytes."""
+    body = _put(native_server, "chosen", 64 * MIB)
+    (bench_dir / "nginx" / "www" / "chosen").write_bytes(body)
+    ours = load.write_requests(bench_dir / "ours", [load.signed_v2(native_server.port, "/bench/chosen")])
+    peer = load.write_requests(bench_dir / "peer", [load.plain("GET", nginx_server.port, "/chosen")])
+    contests.run(
+        benchmark,
+        "native GET 64MiB by SigV2",
+        round_of(native_server, ours, 24),
+        round_of(nginx_server, peer, 24),
+        peer_name="nginx sendfile, no auth",
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
-from botocore.auth import S3SigV4Auth
+from botocore.auth import HmacV1Auth, S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
@@ -70,6 +70,13 @@ def signed(
     request.headers["Host"] = f"127.0.0.1:{port}"
     S3SigV4Auth(CREDENTIALS, "s3", "us-east-1").add_auth(request)
     return _raw(method, path, dict(request.headers.items()), body)
+
+
+def signed_v2(port: int, path: str) -> bytes:
+    """A GET with SigV2 in the header, which is the application's to check."""
+    request = AWSRequest("GET", f"http://127.0.0.1:{port}{path}", headers={"Host": f"127.0.0.1:{port}"})
+    HmacV1Auth(CREDENTIALS).add_auth(request)
+    return _raw("GET", path, dict(request.headers.items()), b"")
 
 
 def plain(method: str, port: int, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> bytes:

@@ -136,6 +136,19 @@ def test_http_1_0_gets_the_length_and_the_end(node: Inside, large: bytes) -> Non
     peer.close()
 
 
+def test_nobody_but_the_plane_is_answered_behind_it(node: Inside) -> None:
+    folder = Path(node.listener._folder.name)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    (behind,) = folder.iterdir()
+    assert behind.stat().st_mode & 0o777 == 0o600
+    for lines in (b"", b"x-nimbus-token: %b\r\n" % (b"0" * 64), b"x-nimbus-peer: 127.0.0.1\r\n"):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(behind))
+            peer = Peer(connection)
+            peer.send(signed("/bucket/large").replace(b"\r\n\r\n", b"\r\n" + lines + b"\r\n"))
+            assert peer.response()[0] == 403
+
+
 # --- objects of many parts ----------------------------------------------------------------------------------
 
 

@@ -57,7 +57,7 @@ def test_sync_up_and_down_is_identical(s3cmd: S3cmd, tmp_path: Path) -> None:
 def test_multipart_put_and_get(s3cmd: S3cmd, tmp_path: Path) -> None:
     bucket = f"s3://s3cmd-multi-{s3cmd.signature}"  # type: ignore[attr-defined]
     big = tmp_path / "big.bin"
-    big.write_bytes(bytes(range(251)) * 70_000)  # about 17 MiB, four parts
+    big.write_bytes(bytes(range(251)) * 270_000)  # about 64 MiB, thirteen parts
     s3cmd("mb", bucket)
     s3cmd("put", "big.bin", f"{bucket}/big.bin")
     s3cmd("get", f"{bucket}/big.bin", "down.bin")
