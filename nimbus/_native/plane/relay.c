@@ -1,10 +1,10 @@
 /* Whatever is not answered here goes to the embedded server, and its answer comes back: one request, one relay.
  *
  * The request is written anew from what the strict parser understood, so that no second reading of the peer's bytes
- * exists behind us. Headers that only we may set (x-nimbus-*) are taken off and our own added, proved by the token;
- * headers of one hop become x-nimbus-hop-*, because the client may have signed them. The answer comes from a trusted
- * server, but its framing is followed to the byte all the same, because the next request on either connection begins
- * where it ends. Both directions wait for each other: a relay holds two buffers at most, whatever the sizes.
+ * exists behind us. Headers that only we may set (x-nimbus-*) are taken off and our own added, proved by the token: the
+ * peer's address, and the headers of one hop as x-nimbus-hop-*, because the client may have signed them. Who signed is
+ * not told: the server verifies that for itself, whatever we know, which costs 3 us. Both directions wait for each
+ * other: a relay holds two buffers at most, whatever the sizes.
  */
 #include <errno.h>
 #include <stdio.h>
