@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "plane/log.h"
+#include "plane/threads.h"
 
 enum {
     BATCH_SIZE_BYTES = 1 << 16,
@@ -228,9 +229,7 @@ static void empty(nb_log *log, ring *from) {
 
 static void *run(void *argument) {
     nb_log *log = argument;
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, NULL); /* signals are the main thread's business */
+    nb_block_signals(NULL);
     struct pollfd event = {.fd = log->event_fd, .events = POLLIN};
     for (bool is_last = false; !is_last;) {
         uint64_t wakes;
