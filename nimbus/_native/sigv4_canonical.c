@@ -120,6 +120,11 @@ static nb_sigv4_status put_query(writer *out, nb_span query, int presigned, nb_s
 /* Without blanks at the ends, and one space for each run of blanks inside. */
 static nb_sigv4_status put_value(writer *out, nb_span value) {
     value = trim(value);
+    unsigned char has_odd = 0;
+    for (size_t i = 0; i < value.len; i++)
+        has_odd |= (unsigned char)((unsigned char)value.ptr[i] <= ' ');
+    if (!has_odd) /* as nearly always: no blank, no line break */
+        return put(out, value.ptr, value.len) ? NB_SIGV4_OK : NB_SIGV4_HEAD_TOO_LARGE;
     for (size_t i = 0; i < value.len; i++) {
         char c = value.ptr[i];
         if (c == '\n' || c == '\r' || c == '\0')

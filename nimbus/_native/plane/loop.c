@@ -325,7 +325,12 @@ void nb_plane_set_ring(nb_plane *plane, nb_keyring *ring) {
 }
 
 void nb_worker_request_id(nb_worker *worker, char out[NB_REQUEST_ID_SIZE_BYTES + 1]) {
-    snprintf(out, NB_REQUEST_ID_SIZE_BYTES + 1, "%s%08X", worker->request_id_prefix, ++worker->request_number);
+    static const char DIGITS[] = "0123456789ABCDEF"; /* snprintf costs as much as a signature's hash */
+    uint32_t number = ++worker->request_number;
+    memcpy(out, worker->request_id_prefix, 8);
+    for (int at = NB_REQUEST_ID_SIZE_BYTES - 1; at >= 8; at--, number >>= 4)
+        out[at] = DIGITS[number & 15];
+    out[NB_REQUEST_ID_SIZE_BYTES] = 0;
 }
 
 const char *nb_worker_date(nb_worker *worker) {
