@@ -176,6 +176,17 @@ static void collect_tickets(void) {
         atomic_fetch_add(&settled, count);
 }
 
+/* The cache keeps its bounds at every moment. */
+static void check_cache(void) {
+    for (size_t i = 0; i < NB_CACHE_SHARDS; i++) {
+        nb_shard *shard = &plane->cache.shards[i];
+        pthread_mutex_lock(&shard->lock);
+        MUST(shard->kept_bytes <= plane->cache.shard_kept_bytes_max);
+        MUST((shard->kept_bytes == 0) == nb_list_is_empty(&shard->kept));
+        pthread_mutex_unlock(&shard->lock);
+    }
+}
+
 static void *change_things(void *unused) {
     unsigned state = 3;
     char name[32];
@@ -199,6 +210,7 @@ static void *change_things(void *unused) {
         nb_plane_counters(plane, &counters);
         MUST(counters.connections < 1000);
         collect_tickets();
+        check_cache();
         if (what == 5)
             nb_log_reopen(plane->settings.log);
         usleep(200);
@@ -360,8 +372,8 @@ static int read_answer(int fd, char content, bool *keeps) {
 
 static int get(int fd, unsigned *state, bool *keeps) {
     char line[128], head[HEAD_SIZE_MAX];
-    bool is_blob = chance(state, 4) == 0;
-    snprintf(line, sizeof line, "GET /bucket/k%u%s", chance(state, KEYS), is_blob ? "b" : "");
+    bool is_blob = chance(state, 4) == 0, is_hot = !is_blob && chance(state, 3);
+    snprintf(line, sizeof line, "GET /bucket/k%u%s", is_hot ? 0 : chance(state, KEYS), is_blob ? "b" : "");
     size_t size = sign(head, line, chance(state, 3) ? "" : "range: bytes=100-3999\r\n");
     return send_all(fd, head, size) ? read_answer(fd, is_blob ? 'b' : 'f', keeps) : 0;
 }
@@ -444,7 +456,7 @@ int main(int count, char **arguments) {
     nb_settings settings = {.listener_count = 1, .threads = 3, .connections_max = 500, .requests_max = 500,
                             .header_timeout_ms = 10000, .body_rate_bytes_per_s = 1, .body_grace_ms = 10000,
                             .serves_objects = true, .takes_uploads = true, .disk_threads = 2,
-                            .cache_size_bytes = 1 << 20, .cache_files_max = 1};
+                            .cache_size_bytes = 2 << 20, .cache_files_max = 1};
     memset(settings.token, 'a', sizeof settings.token - 1);
     int behind = listen_behind(&settings), front = listen_front();
     settings.listeners[0] = front;

@@ -426,6 +426,25 @@ def test_damaged_bytes_never_leave(store: Shelf, size: int) -> None:
     assert b"\x01" not in peer.rest()
 
 
+@pytest.mark.parametrize("size", [1, 100, 8192, 8193, 70_000])
+def test_first_bytes_of_what_is_read_often_are_kept_and_go_with_their_entry(store: Shelf, size: int) -> None:
+    content = secrets.token_bytes(size)
+    found = store.put("often", content, bucket="echo")
+    peer = store.front.connect()
+    for _ in range(3):
+        assert ask(peer, signed("/echo/often"))[2] == content
+    extent = found.extents[0]
+    with open(extent.path, "r+b") as file:
+        file.seek(extent.offset)
+        file.write(bytes([content[0] ^ 1]))
+    is_kept = size <= 8192 or extent.offset % 4096 != 0  # else all of it is sent from its file, as verified before
+    if is_kept:
+        assert ask(peer, signed("/echo/often"))[2] == content
+        assert ask(peer, signed("/echo/often", Range="bytes=0-0"))[2] == content[:1]
+    store.front.plane.clear_cache()
+    assert is_relayed(store.front, signed("/echo/often"))  # looked up anew, and found to be damaged
+
+
 def forget_pages(found: Found) -> None:
     """Have the kernel drop the object's files from its page cache."""
     for extent in found.extents:

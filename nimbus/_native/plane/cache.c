@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "blocks.h"
+#include "plane/kept.h"
 
 enum { EVICTIONS_FOR_FILES_MAX = 256 }; /* how hard one fill tries to free a descriptor */
 
@@ -23,12 +24,14 @@ static nb_span bucket_in(nb_span name) {
 void nb_cache_init(nb_cache *cache, size_t cost_bytes_max, size_t files_max) {
     memset(cache, 0, sizeof *cache);
     nb_files_init(&cache->files);
-    size_t missing = cost_bytes_max / NB_CACHE_MISSING_PART;
+    size_t missing = cost_bytes_max / NB_CACHE_MISSING_PART, kept = cost_bytes_max / NB_CACHE_KEPT_PART;
     cache->shard_cost_bytes_max[NB_ENTRY_MISSING] = missing / NB_CACHE_SHARDS;
-    cache->shard_cost_bytes_max[NB_ENTRY_OBJECT] = (cost_bytes_max - missing) / NB_CACHE_SHARDS;
+    cache->shard_cost_bytes_max[NB_ENTRY_OBJECT] = (cost_bytes_max - missing - kept) / NB_CACHE_SHARDS;
+    cache->shard_kept_bytes_max = kept / NB_CACHE_SHARDS;
     cache->files_max = files_max;
     for (size_t i = 0; i < NB_CACHE_SHARDS; i++) {
         pthread_mutex_init(&cache->shards[i].lock, NULL);
+        nb_list_init(&cache->shards[i].kept);
         for (int kind = 0; kind < NB_ENTRY_KINDS; kind++)
             nb_list_init(&cache->shards[i].lru[kind]);
     }
@@ -37,7 +40,14 @@ void nb_cache_init(nb_cache *cache, size_t cost_bytes_max, size_t files_max) {
 static void free_entry(nb_cache *cache, nb_entry *entry) {
     for (size_t i = 0; i < entry->extents_count; i++)
         nb_files_give(&cache->files, entry->extents[i].file);
+    free(atomic_load(&entry->kept));
     free(entry);
+}
+
+uint32_t nb_stamp_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint32_t)now.tv_sec + 1; /* 0 means never */
 }
 
 void nb_cache_give(nb_cache *cache, nb_entry *entry) {
@@ -66,6 +76,9 @@ static nb_entry *unlink_at(nb_shard *shard, nb_entry **at) {
     nb_entry *entry = *at;
     *at = entry->next;
     nb_list_remove(&entry->lru);
+    if (nb_link_is_in(&entry->kept_link))
+        shard->kept_bytes -= atomic_load(&entry->kept)->size;
+    nb_list_remove(&entry->kept_link);
     shard->cost_bytes[entry->kind] -= entry->cost_bytes;
     return entry;
 }
@@ -95,6 +108,10 @@ nb_entry *nb_cache_find(nb_cache *cache, nb_span name) {
         atomic_fetch_add(&entry->users, 1);
         nb_list_remove(&entry->lru);
         nb_list_append(&shard->lru[entry->kind], &entry->lru);
+        if (nb_link_is_in(&entry->kept_link)) {
+            nb_list_remove(&entry->kept_link);
+            nb_list_append(&shard->kept, &entry->kept_link);
+        }
     }
     pthread_mutex_unlock(&shard->lock);
     if (dropped)

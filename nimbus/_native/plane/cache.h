@@ -30,6 +30,8 @@ enum {
     NB_CACHE_SHARD_BUCKETS = 4096,
     NB_CACHE_SLOTS = 4096, /* of changes: names that share one only make each other's fills fail */
     NB_CACHE_MISSING_PART = 16, /* what is not there has at most this part of the bytes */
+    NB_CACHE_KEPT_PART = 4,     /* and the first bytes of hot objects this part */
+    NB_VERIFIED_S = 60,         /* a block that matched its hash counts as verified for so long */
     NB_EXTENTS_MAX = 64,
     NB_PARTS_MAX = 64,
 };
@@ -59,9 +61,13 @@ typedef struct {
     nb_span checksum_headers; /* its own */
 } nb_part;
 
+typedef struct nb_kept nb_kept; /* kept.h */
+
 typedef struct nb_entry {
     struct nb_entry *next;
-    nb_link lru;
+    nb_link lru, kept_link;
+    _Atomic(nb_kept *) kept;
+    _Atomic uint32_t read_s; /* when its first bytes were last read from its file */
     nb_entry_kind kind; /* one that is missing has a name and an owner, the bucket's, and nothing else */
     atomic_size_t users;
     _Atomic int64_t dead_since_ms; /* 0: in the cache */
@@ -97,6 +103,8 @@ typedef struct {
     pthread_mutex_t lock;
     size_t cost_bytes[NB_ENTRY_KINDS];
     nb_link lru[NB_ENTRY_KINDS]; /* the least recently used first */
+    size_t kept_bytes;
+    nb_link kept; /* entries that have kept bytes, in the same order */
     nb_entry *buckets[NB_CACHE_SHARD_BUCKETS];
 } nb_shard;
 
@@ -108,7 +116,7 @@ typedef struct {
 
 typedef struct nb_cache {
     nb_files files;
-    size_t shard_cost_bytes_max[NB_ENTRY_KINDS];
+    size_t shard_cost_bytes_max[NB_ENTRY_KINDS], shard_kept_bytes_max;
     size_t files_max;
     nb_changes objects[NB_CACHE_SLOTS], buckets[NB_CACHE_SLOTS];
     nb_shard shards[NB_CACHE_SHARDS];
@@ -116,6 +124,13 @@ typedef struct nb_cache {
 
 void nb_cache_init(nb_cache *cache, size_t cost_bytes_max, size_t files_max);
 void nb_cache_free(nb_cache *cache); /* REQUIRES: no entry is in use */
+
+/* Now, as nb_stamp has it. */
+uint32_t nb_stamp_now(void);
+
+static inline nb_shard *nb_cache_shard(nb_cache *cache, const nb_entry *entry) {
+    return &cache->shards[entry->hash % NB_CACHE_SHARDS];
+}
 
 /* The entry of this name, to be given back; NULL when there is none. */
 nb_entry *nb_cache_find(nb_cache *cache, nb_span name);

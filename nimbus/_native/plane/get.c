@@ -14,6 +14,7 @@
 #include "plane/auth.h"
 #include "plane/disk.h"
 #include "plane/get_head.h"
+#include "plane/kept.h"
 #include "plane/lookup.h"
 #include "plane/reply.h"
 #include "plane/target.h"
@@ -64,17 +65,39 @@ static nb_status prepare(nb_conn *conn, nb_entry *entry, const nb_read_plan *pla
     size_t size = plan->end - plan->start;
     if (nb_buffer_room(conn->out) < size)
         return NB_FAILED;
-    nb_status status = nb_entry_read(entry, plan->start, plan->end, conn->out->data + conn->out->end, false);
+    char *out = conn->out->data + conn->out->end;
+    nb_status status = NB_OK;
+    if (!nb_kept_copy(entry, plan->start, plan->end, out)) {
+        status = nb_entry_read(entry, plan->start, plan->end, out, false);
+        if (status == NB_OK && size == entry->size)
+            nb_kept_offer(&conn->worker->plane->cache, entry, (nb_span){out, size}, nb_stamp_now());
+    }
     if (status == NB_OK)
         conn->out->end += size;
     return status;
 }
 
+/* What goes out with the head, so that sendfile begins on a page. How many bytes; 0 is fine. */
+static size_t put_lead(nb_conn *conn, nb_entry *entry, const nb_read_plan *plan) {
+    nb_buffer *out = conn->out;
+    char *at = out->data + out->end;
+    size_t size = nb_entry_lead_size(entry, plan->start, plan->end);
+    if (size == 0 || size > nb_buffer_room(out))
+        return 0;
+    if (!nb_kept_copy(entry, plan->start, plan->start + size, at)) {
+        if (!nb_entry_lead(entry, plan->start, size, at))
+            return 0;
+        uint32_t verified_s = atomic_load_explicit(&entry->extents[0].stamps[0].verified_s, memory_order_relaxed);
+        if (plan->start == 0)
+            nb_kept_offer(&conn->worker->plane->cache, entry, (nb_span){at, size}, verified_s);
+    }
+    out->end += size;
+    return size;
+}
+
 /* The lead goes out with the head, the rest by sendfile. Takes over the entry. */
 static bool begin_body(nb_conn *conn, nb_entry **entry, const nb_read_plan *plan) {
-    nb_buffer *out = conn->out;
-    size_t lead = nb_entry_lead(*entry, plan->start, plan->end, out->data + out->end, nb_buffer_room(out));
-    out->end += lead;
+    size_t lead = put_lead(conn, *entry, plan);
     if (!nb_reply_begin(conn, *entry, plan->start + lead, plan->end))
         return false;
     *entry = NULL;

@@ -14,12 +14,6 @@
 
 enum { PAGE_SIZE_BYTES = 4096 };
 
-static uint32_t now_s(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (uint32_t)now.tv_sec + 1; /* 0 means never */
-}
-
 /* --- verified blocks ----------------------------------------------------------------------------------- */
 
 static nb_extent *extent_at(nb_entry *entry, uint64_t at) {
@@ -56,8 +50,8 @@ static nb_status verify_block(nb_extent *extent, uint64_t block, char *scratch, 
         end = extent->length;
     nb_status status = read_extent(extent, start, end, scratch, wait);
     if (status == NB_OK) {
-        atomic_store_explicit(&extent->stamps[block].verified_s, now_s(), memory_order_relaxed);
-        atomic_store_explicit(&extent->stamps[block].seen_s, now_s(), memory_order_relaxed);
+        atomic_store_explicit(&extent->stamps[block].verified_s, nb_stamp_now(), memory_order_relaxed);
+        atomic_store_explicit(&extent->stamps[block].seen_s, nb_stamp_now(), memory_order_relaxed);
     }
     return status;
 }
@@ -65,20 +59,20 @@ static nb_status verify_block(nb_extent *extent, uint64_t block, char *scratch, 
 /* Whether a block that was verified before can be sent without waiting; asked of the kernel once in a while. */
 static bool is_at_hand(nb_extent *extent, uint64_t block) {
     _Atomic uint32_t *seen_s = &extent->stamps[block].seen_s;
-    if (now_s() - atomic_load_explicit(seen_s, memory_order_relaxed) <= NB_SEEN_S)
+    if (nb_stamp_now() - atomic_load_explicit(seen_s, memory_order_relaxed) <= NB_SEEN_S)
         return true;
     uint64_t start = extent->offset + block * block_size(extent), end = start + block_size(extent);
     if (end > extent->offset + extent->length)
         end = extent->offset + extent->length;
     if (!is_cached(extent->file->fd, end - 1) || !is_cached(extent->file->fd, start))
         return false;
-    atomic_store_explicit(seen_s, now_s(), memory_order_relaxed);
+    atomic_store_explicit(seen_s, nb_stamp_now(), memory_order_relaxed);
     return true;
 }
 
 static nb_status block_ready(nb_extent *extent, uint64_t block, char *scratch, bool wait) {
     uint32_t verified = atomic_load_explicit(&extent->stamps[block].verified_s, memory_order_relaxed);
-    if (verified == 0 || now_s() - verified > NB_VERIFIED_S)
+    if (verified == 0 || nb_stamp_now() - verified > NB_VERIFIED_S)
         return verify_block(extent, block, scratch, wait);
     if (is_at_hand(extent, block))
         return NB_OK;
@@ -106,16 +100,19 @@ nb_status nb_entry_read(nb_entry *entry, uint64_t at, uint64_t end, char *out, b
     return read_extent(extent, at - extent->at, end - extent->at, out, wait);
 }
 
-size_t nb_entry_lead(nb_entry *entry, uint64_t at, uint64_t end, char *out, size_t room) {
+static uint64_t file_offset(const nb_extent *extent, uint64_t at) { return extent->offset + (at - extent->at); }
+
+size_t nb_entry_lead_size(nb_entry *entry, uint64_t at, uint64_t end) {
     const nb_extent *extent = extent_at(entry, at);
-    uint64_t offset = extent->offset + (at - extent->at), extent_end = extent->at + extent->length;
-    size_t size = (PAGE_SIZE_BYTES - offset % PAGE_SIZE_BYTES) % PAGE_SIZE_BYTES;
-    if (end > extent_end)
-        end = extent_end;
-    if (size > end - at || size > room)
-        return 0;
+    uint64_t extent_end = extent->at + extent->length;
+    size_t size = (PAGE_SIZE_BYTES - file_offset(extent, at) % PAGE_SIZE_BYTES) % PAGE_SIZE_BYTES;
+    return size > (end < extent_end ? end : extent_end) - at ? 0 : size;
+}
+
+bool nb_entry_lead(nb_entry *entry, uint64_t at, size_t size, char *out) {
+    const nb_extent *extent = extent_at(entry, at);
     struct iovec one = {out, size};
-    return size && preadv2(extent->file->fd, &one, 1, (off_t)offset, RWF_NOWAIT) == (ssize_t)size ? size : 0;
+    return preadv2(extent->file->fd, &one, 1, (off_t)file_offset(extent, at), RWF_NOWAIT) == (ssize_t)size;
 }
 
 /* --- sending ------------------------------------------------------------------------------------------- */

@@ -12,7 +12,6 @@
 #include "plane/plane.h"
 
 enum {
-    NB_VERIFIED_S = 60,                  /* a block that matched its hash counts as verified for so long */
     NB_SEEN_S = 1,                       /* and one that was in the page cache as still there */
     NB_SMALL_SIZE_BYTES_MAX = 8192,      /* read and sent in one go: cheaper than sendfile (measured) */
     NB_SENDFILE_SIZE_BYTES_MAX = 1 << 20,
@@ -36,10 +35,12 @@ nb_status nb_entry_ready(nb_entry *entry, uint64_t at, uint64_t end, char *scrat
 /* Verified bytes [at, end) of one extent into out. */
 nb_status nb_entry_read(nb_entry *entry, uint64_t at, uint64_t end, char *out, bool wait);
 
-/* Copy what lies between byte `at` and the next page of its file, so that sendfile can begin on a page: its pipe holds
- * sixteen, and one more costs a round of its own (64 KiB then cost twice as much, measured). How many bytes; 0 is fine.
+/* What lies between byte `at` and the next page of its file, so that sendfile can begin on a page: its pipe holds
+ * sixteen, and one more costs a round of its own (64 KiB then cost twice as much, measured). How many bytes; 0: none,
+ * or `end` comes before. And the copy of it; false: it is no longer at hand.
  * REQUIRES: nb_entry_ready has just said that they are. */
-size_t nb_entry_lead(nb_entry *entry, uint64_t at, uint64_t end, char *out, size_t room);
+size_t nb_entry_lead_size(nb_entry *entry, uint64_t at, uint64_t end);
+bool nb_entry_lead(nb_entry *entry, uint64_t at, size_t size, char *out);
 
 /* Take over the entry and send its bytes [at, end) behind what is in conn->out. */
 bool nb_reply_begin(nb_conn *conn, nb_entry *entry, uint64_t at, uint64_t end);
