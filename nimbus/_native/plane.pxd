@@ -352,6 +352,7 @@ cdef extern from "plane/tickets.h" nogil:
     ctypedef struct nb_settled:
         uint64_t number
         uint64_t sent_bytes
+        bint is_unreadable
     ctypedef struct nb_tickets:
         int settled_fd
     bint nb_tickets_withdraw(nb_tickets *tickets, uint64_t number, nb_offer *out)
@@ -401,6 +402,7 @@ cdef extern from "plane/counters.h" nogil:
         uint64_t malformed
         uint64_t accept_failures
         uint64_t upstream_failures
+        uint64_t unreadable
         uint64_t connections
         uint64_t in_flight
     void nb_plane_counters(nb_plane *plane, nb_counters *out)

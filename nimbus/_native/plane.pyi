@@ -337,8 +337,11 @@ def withdraw_offer(plane: Plane, ticket: bytes) -> bool:
 def settled_fd(plane: Plane) -> int:
     """Readable when `take_settled` has something to say."""
 
-def take_settled(plane: Plane) -> list[tuple[bytes, int]]:
-    """Tickets that are done with, and how many of their bytes went out. Some of them at a time: call again until []."""
+def take_settled(plane: Plane) -> list[tuple[bytes, int, bool]]:
+    """Tickets that are done with: how many of their bytes went out, and whether the next one was damaged.
+
+    Some of them at a time: call again until [].
+    """
 
 # --- uploads ------------------------------------------------------------------------------------------------
 

@@ -262,7 +262,7 @@ include "plane_log.pxi"
 OPERATIONS = ("relayed", "get", "head", "put", "part", "refused")
 cdef tuple PLAIN_COUNTERS = (
     "received_bytes", "sent_bytes", "accepted", "refused", "timed_out", "malformed", "accept_failures",
-    "upstream_failures", "connections", "in_flight", "relayed_bytes",
+    "upstream_failures", "connections", "in_flight", "relayed_bytes", "unreadable",
 )
 
 
@@ -403,7 +403,7 @@ cdef class Plane:
         nb_plane_counters(self.plane, &c)
         answer = dict(zip(PLAIN_COUNTERS, (
             c.received_bytes, c.sent_bytes, c.accepted, c.refused, c.timed_out, c.malformed, c.accept_failures,
-            c.upstream_failures, c.connections, c.in_flight, c.relayed_bytes,
+            c.upstream_failures, c.connections, c.in_flight, c.relayed_bytes, c.unreadable,
         )))
         for index, name in enumerate(OPERATIONS):
             answer[f"requests_{name}"] = [c.requests[<int>index][<int>i] for i in range(6)]

@@ -52,4 +52,7 @@ def take_settled(Plane plane not None):
     """See plane.pyi."""
     cdef nb_settled settled[SETTLED_PER_CALL_MAX]
     cdef size_t count = nb_tickets_collect(&plane.plane.tickets, settled, SETTLED_PER_CALL_MAX)
-    return [(b"%016x" % settled[index].number, settled[index].sent_bytes) for index in range(count)]
+    return [
+        (b"%016x" % settled[index].number, settled[index].sent_bytes, bool(settled[index].is_unreadable))
+        for index in range(count)
+    ]

@@ -91,6 +91,9 @@ PLANE_COUNTERS: Final = {
     "timed_out": _counter("nimbus_plane_connections_timed_out_total", "Connections cut off by a timer."),
     "malformed": _counter("nimbus_plane_requests_malformed_total", "Heads that the strict parser refused."),
     "accept_failures": _counter("nimbus_plane_accept_failures_total", "Failures to accept, as without descriptors."),
+    "unreadable": _counter(
+        "nimbus_plane_unreadable_total", "Answers cut off because stored bytes could not be read or were damaged."
+    ),
     "upstream_failures": _counter("nimbus_plane_upstream_failures_total", "Relayed requests whose upstream failed."),
 }
 

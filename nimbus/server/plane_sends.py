@@ -50,13 +50,15 @@ class _Window(msgspec.Struct, frozen=True):
 
 
 class _Ticket:
-    """Bytes that were offered. `sent` tells how many went out once the plane is done with them."""
+    """Bytes that were offered. `sent` tells how many went out once the plane is done with them, `is_unreadable` whether
+    it ended there because the next ones are damaged."""
 
-    __slots__ = ("name", "sent", "size")
+    __slots__ = ("is_unreadable", "name", "sent", "size")
 
     def __init__(self, name: bytes, size: int) -> None:
         self.name = name
         self.size = size
+        self.is_unreadable = False
         self.sent: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
 
@@ -142,12 +144,13 @@ class PlaneSends:
 
     def _on_settled(self) -> None:
         while settled := take_settled(self._plane):
-            for name, sent_bytes in settled:
-                self._settle(name, sent_bytes)
+            for name, sent_bytes, is_unreadable in settled:
+                self._settle(name, sent_bytes, is_unreadable)
 
-    def _settle(self, name: bytes, sent_bytes: int) -> None:
+    def _settle(self, name: bytes, sent_bytes: int, is_unreadable: bool = False) -> None:
         ticket, release = self._open.pop(name)
         release()
+        ticket.is_unreadable = is_unreadable
         if not ticket.sent.cancelled():
             ticket.sent.set_result(sent_bytes)
 
@@ -181,9 +184,10 @@ class PlaneSending:
 
     async def _send_more(self, send: Send) -> bool:
         """Send the tickets after the first, each while the bytes before it go out. False: the client is gone."""
+        await send({"type": "http.response.body", "body": b"", "more_body": True})  # Granian keeps a head back for this
         async for window in self._windows:
             if not await self._offer(window):
-                raise DataDamaged(f"Bytes of an object from {self._body.record.modified_iso} cannot be sent.")
+                raise self._damage(self.sent_bytes + self._tickets[0].size)
             await send({"type": "http.response.body", "body": self._tickets[-1].name, "more_body": True})
             if not await self._is_sent():
                 return False
@@ -204,7 +208,14 @@ class PlaneSending:
         sent_bytes = await ticket.sent
         self._tickets.remove(ticket)
         self.sent_bytes += sent_bytes
+        if ticket.is_unreadable:
+            raise self._damage(self.sent_bytes)
         return sent_bytes == ticket.size
+
+    def _damage(self, at: int) -> DataDamaged:
+        """What the operator is told when the body ends after `at` bytes."""
+        record, position = self._body.record, self._body.span.start + at
+        return DataDamaged(f"From byte {position} on, of an object of {record.size} bytes from {record.modified_iso}.")
 
     async def aclose(self) -> None:
         for ticket in self._tickets:

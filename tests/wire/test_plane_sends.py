@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import random
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from nimbus.base.span import Span
+from nimbus.s3.api import Message, ObjectBody
 from nimbus.server import plane_sends
 from tests.wire.plane_front import Peer, open_descriptors
 from tests.wire.plane_inside import Inside, inside, signed
@@ -284,7 +287,7 @@ def damage(node: Inside, key: str, position: int) -> None:
     async def find() -> tuple[str, int]:
         record = await node.store.find_object("bucket", key)
         at = 0
-        async for extent, _, end in node.store.extents(record, plane_sends.Span(0, record.size)):
+        async for extent, _, end in node.store.extents(record, Span(0, record.size)):
             if position < at + end:
                 lies = node.data.descriptor(extent.location)
                 return lies.path, lies.offset + position - at
@@ -309,15 +312,66 @@ def test_a_body_whose_first_block_is_damaged_is_refused_in_the_same_words(
     assert eventually(lambda: is_at_rest(node))
 
 
-@pytest.mark.parametrize("position", [7_000_000, 16_000_000])
-def test_later_damage_cuts_the_connection_before_its_block(node: Inside, position: int) -> None:
+@pytest.mark.parametrize("position", [7_000_000, 11_100_000, 16_000_000])  # the second one begins a window
+def test_later_damage_cuts_the_connection_before_its_block_and_is_told_the_operator(
+    node: Inside, position: int, caplog: pytest.LogCaptureFixture
+) -> None:
     whole = node.put_parts("rotten", [secrets.token_bytes(8 * MIB), *[secrets.token_bytes(900_000)] * 12])
     damage(node, "rotten", position)
+    before = node.counter("unreadable")
     peer = node.connect()
     peer.send(signed("/bucket/rotten"))
     peer.until(b"\r\n\r\n")
     got = peer.rest()
-    assert len(got) < position
+    assert 6_000_000 < len(got) < position
     assert whole.startswith(got)
     assert eventually(lambda: is_at_rest(node))
+    assert eventually(lambda: re.search(r"From byte \d+ on, of an object of 19188608 bytes", caplog.text) is not None)
+    assert node.counter("unreadable") - before == (position != 11_100_000)
     peer.close()
+
+
+# --- tickets that nobody takes --------------------------------------------------------------------------------
+
+
+async def nowhere(message: Message) -> None:
+    """Where an answer goes that never reaches the plane."""
+
+
+@pytest.mark.parametrize("key", ["large", "untaken"])
+def test_a_ticket_that_nobody_takes_is_withdrawn_and_its_object_let_go(
+    node: Inside, large: bytes, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if key == "untaken":
+        node.put_parts("untaken", [bytes(100_000) for _ in range(50)])
+    monkeypatch.setattr(plane_sends, "TAKE_S_MAX", 0.05)
+
+    async def answer() -> tuple[int, int]:
+        sends = node.listener._sends
+        assert sends is not None
+        record = await node.store.find_object("bucket", key)
+        sending = await sends.open(ObjectBody(record, Span(0, record.size)))
+        assert sending is not None
+        held = node.held()
+        await sending.send({"type": "http.response.start", "headers": []}, nowhere)
+        await sending.aclose()
+        return held, sending.sent_bytes
+
+    assert node.call(answer()) == (1, 0)
+    assert is_at_rest(node)
+
+
+def test_a_request_that_is_cancelled_lets_its_object_go(node: Inside, large: bytes) -> None:
+    async def answer() -> None:
+        sends = node.listener._sends
+        assert sends is not None
+        record = await node.store.find_object("bucket", "large")
+        sending = await sends.open(ObjectBody(record, Span(0, record.size)))
+        assert sending is not None
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await sending.send({"type": "http.response.start", "headers": []}, nowhere)
+        await sending.aclose()
+
+    node.call(answer())
+    assert is_at_rest(node)

@@ -24,6 +24,7 @@ void nb_plane_counters(nb_plane *plane, nb_counters *out) {
         add(&out->malformed, &m->malformed, 1);
         add(&out->accept_failures, &m->accept_failures, 1);
         add(&out->upstream_failures, &m->upstream_failures, 1);
+        add(&out->unreadable, &m->unreadable, 1);
     }
     out->connections = atomic_load(&plane->conn_count);
     out->in_flight = atomic_load(&plane->in_flight);

@@ -202,6 +202,7 @@ void nb_lookup_done(nb_conn *conn, nb_entry *entry) { go_on(conn, entry); }
 void nb_disk_done(nb_conn *conn, nb_status status) {
     if (conn->reply) { /* the head is out */
         if (status != NB_OK) {
+            nb_reply_fail(conn, status);
             nb_conn_close(conn);
             return;
         }

@@ -20,7 +20,7 @@ typedef struct {
     _Atomic uint64_t latency[NB_OPERATIONS][NB_LATENCY_BUCKETS];
     _Atomic uint64_t latency_sum_us[NB_OPERATIONS];
     _Atomic uint64_t received_bytes, sent_bytes, relayed_bytes;
-    _Atomic uint64_t accepted, refused, timed_out, malformed, accept_failures, upstream_failures;
+    _Atomic uint64_t accepted, refused, timed_out, malformed, accept_failures, upstream_failures, unreadable;
 } nb_metrics;
 
 /* One writer: a load and a store are enough and cost no locked instruction. */

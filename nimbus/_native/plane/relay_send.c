@@ -37,7 +37,7 @@ static bool take(nb_conn *conn, nb_span ticket, uint64_t *number, nb_offer *offe
 
 static nb_step refuse_ticket(nb_conn *conn, uint64_t number, const nb_offer *offer) {
     nb_cache_give(&conn->worker->plane->cache, offer->entry);
-    nb_tickets_settle(&conn->worker->plane->tickets, number, 0);
+    nb_tickets_settle(&conn->worker->plane->tickets, number, 0, false);
     return NB_STEP_CLOSE;
 }
 

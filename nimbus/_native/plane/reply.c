@@ -134,9 +134,16 @@ void nb_reply_end(nb_conn *conn) {
     nb_plane *plane = conn->worker->plane;
     nb_cache_give(&plane->cache, reply->entry);
     if (reply->ticket)
-        nb_tickets_settle(&plane->tickets, reply->ticket, reply->at - reply->begun_at);
+        nb_tickets_settle(&plane->tickets, reply->ticket, reply->at - reply->begun_at, reply->is_unreadable);
     free(reply->copied);
     free(reply);
+}
+
+void nb_reply_fail(nb_conn *conn, nb_status status) {
+    if (status == NB_WOULD_BLOCK) /* the disk pool has too much to do */
+        return;
+    conn->reply->is_unreadable = true;
+    nb_count(&conn->worker->metrics.unreadable, 1);
 }
 
 static bool is_dead(const nb_entry *entry, int64_t now_ms, int64_t for_ms) {
@@ -216,7 +223,8 @@ static nb_step send_next(nb_conn *conn) {
     }
     if (status == NB_WOULD_BLOCK && nb_disk_ask(conn, reply->entry, reply->at, reply->end))
         return NB_STEP_WAIT;
-    return NB_STEP_CLOSE; /* damaged or overloaded: half an answer must not look whole */
+    nb_reply_fail(conn, status);
+    return NB_STEP_CLOSE; /* half an answer must not look whole */
 }
 
 nb_step nb_reply_step(nb_conn *conn) {

@@ -24,6 +24,7 @@ struct nb_reply {
     uint64_t at, end; /* of the object, half-open: what is still to be sent */
     uint64_t ticket;  /* to be settled when it is over; 0: none */
     uint64_t begun_at;
+    bool is_unreadable; /* cut off because the bytes cannot be read, or do not match their hash */
     char *copied;     /* of a frame that may go away: sent from here up to copied_end */
     uint64_t copied_at, copied_end;
 };
@@ -46,6 +47,9 @@ bool nb_entry_lead(nb_entry *entry, uint64_t at, size_t size, char *out);
 bool nb_reply_begin(nb_conn *conn, nb_entry *entry, uint64_t at, uint64_t end);
 nb_step nb_reply_step(nb_conn *conn);
 void nb_reply_end(nb_conn *conn);
+
+/* The bytes that come next cannot be had, for this reason: the connection must close. */
+void nb_reply_fail(nb_conn *conn, nb_status status);
 
 /* Now and then: rescue a frame that is being sent slowly and may go away. False: the connection must close. */
 bool nb_reply_tick(nb_conn *conn);

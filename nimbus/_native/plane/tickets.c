@@ -88,12 +88,13 @@ bool nb_tickets_take(nb_tickets *tickets, uint64_t number, nb_offer *out) {
     return ticket != NULL;
 }
 
-void nb_tickets_settle(nb_tickets *tickets, uint64_t number, uint64_t sent_bytes) {
+void nb_tickets_settle(nb_tickets *tickets, uint64_t number, uint64_t sent_bytes, bool is_unreadable) {
     pthread_mutex_lock(&tickets->lock);
     nb_ticket *ticket = find(tickets, number, NB_TICKET_TAKEN);
     if (ticket) {
         ticket->state = NB_TICKET_SETTLED;
         ticket->sent_bytes = sent_bytes;
+        ticket->is_unreadable = is_unreadable;
         push(tickets, &tickets->settled, ticket);
     }
     pthread_mutex_unlock(&tickets->lock);
@@ -104,7 +105,7 @@ size_t nb_tickets_collect(nb_tickets *tickets, nb_settled *out, size_t count_max
     size_t count = 0;
     pthread_mutex_lock(&tickets->lock);
     for (nb_ticket *ticket; count < count_max && (ticket = pop(tickets, &tickets->settled)); count++) {
-        out[count] = (nb_settled){ticket->number, ticket->sent_bytes};
+        out[count] = (nb_settled){ticket->number, ticket->sent_bytes, ticket->is_unreadable};
         set_free(tickets, ticket);
     }
     eventfd_t rings;

@@ -33,6 +33,7 @@ typedef struct {
 typedef struct {
     uint64_t number;
     uint64_t sent_bytes;
+    bool is_unreadable; /* what comes after them cannot be read, or does not match its hash */
 } nb_settled;
 
 typedef struct {
@@ -40,6 +41,7 @@ typedef struct {
     uint32_t next; /* in the list of the free or of the settled */
     uint64_t number;
     uint64_t sent_bytes;
+    bool is_unreadable;
     nb_offer offer;
 } nb_ticket;
 
@@ -64,7 +66,7 @@ size_t nb_tickets_collect(nb_tickets *tickets, nb_settled *out, size_t count_max
 
 /* The worker's side. False for a number that is none. */
 bool nb_tickets_take(nb_tickets *tickets, uint64_t number, nb_offer *out);
-void nb_tickets_settle(nb_tickets *tickets, uint64_t number, uint64_t sent_bytes);
+void nb_tickets_settle(nb_tickets *tickets, uint64_t number, uint64_t sent_bytes, bool is_unreadable);
 
 /* The number that exactly these bytes spell; 0 when they spell none. */
 uint64_t nb_ticket_parse(const char *text, size_t size);
