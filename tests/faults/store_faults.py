@@ -122,7 +122,8 @@ class SteppedData(MemoryDataStore):
 
     def survivors(self, unsynced_too: bool) -> dict[bytes, bytes]:
         """What is on the disk if the power goes now."""
-        return {name: body for name, body in self._objects.items() if unsynced_too or name not in self.unsynced}
+        stored = self._objects.copy()  # at once: other threads are in the middle of their steps
+        return {name: body for name, body in stored.items() if unsynced_too or name not in self.unsynced}
 
     def _step(self, name: str) -> None:
         if self.is_dead:
