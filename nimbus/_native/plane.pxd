@@ -248,12 +248,10 @@ cdef extern from "plane/log.h" nogil:
 cdef extern from "plane/settings.h" nogil:
     enum:
         NB_UPSTREAM_PATH_SIZE_BYTES_MAX
-        NB_LISTENERS_MAX
         NB_COMMON_HEADERS_SIZE_BYTES_MAX
         NB_DISK_THREADS_MAX
     ctypedef struct nb_settings:
-        int *listeners
-        size_t listener_count
+        int listener
         char *upstream_path
         char *token
         unsigned int threads

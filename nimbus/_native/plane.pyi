@@ -90,8 +90,8 @@ class _Settings(Protocol):
     """What `Plane` reads of its settings. Not in this module: the server room has the struct."""
 
     @property
-    def listeners(self) -> Iterable[int]:
-        """Bound, listening, non-blocking sockets; they stay the caller's and outlive the plane."""
+    def listener(self) -> int:
+        """A bound, listening, non-blocking socket of any kind; it stays the caller's and outlives the plane."""
 
     @property
     def upstream_path(self) -> str:

@@ -288,15 +288,11 @@ cdef class Plane:
         memset(&native, 0, sizeof(native))
         path = settings.upstream_path.encode()
         token = settings.token.encode()
-        listeners = list(settings.listeners)
-        assert 0 < len(listeners) <= NB_LISTENERS_MAX, f"{len(listeners)} listeners"
         assert 0 < settings.threads <= NB_WORKERS_MAX, f"{settings.threads} threads"
         assert len(token) == NB_TOKEN_SIZE_BYTES, "the token has another size"
         if len(path) > NB_UPSTREAM_PATH_SIZE_BYTES_MAX:
             raise ValueError(f"{settings.upstream_path} is too long for a unix socket")
-        native.listener_count = <size_t>len(listeners)
-        for index, descriptor in enumerate(listeners):
-            native.listeners[<size_t>index] = descriptor
+        native.listener = settings.listener
         memcpy(native.upstream_path, <const char *>path, <size_t>len(path) + 1)
         memcpy(native.token, <const char *>token, <size_t>len(token) + 1)
         native.threads = settings.threads

@@ -19,6 +19,7 @@ OptionValue = str | int | float | bool
 
 DEFAULT_LISTEN: Final = "127.0.0.1:8080"
 TLS_PORT: Final = 8443
+UNIX: Final = "unix:"
 PLANE_THREADS_MAX: Final = 64  # NB_WORKERS_MAX of nimbus/_native/plane/plane.h
 
 
@@ -105,7 +106,11 @@ class Config(Table, frozen=True, kw_only=True):
     """The whole file."""
 
     listen: Annotated[
-        str, Meta(description="HOST:PORT to serve S3 on; [::1]:8080 for IPv6; port 0 lets the system choose.")
+        str,
+        Meta(
+            description="HOST:PORT to serve S3 on; [::1]:8080 for IPv6; port 0 lets the system choose; unix:PATH for a "
+            "socket that this user alone may connect to."
+        ),
     ] = DEFAULT_LISTEN
     tls_cert: Annotated[
         str, Meta(description="PEM file with the certificate and its chain; with tls_key it turns HTTPS on.")
@@ -158,7 +163,7 @@ class Config(Table, frozen=True, kw_only=True):
         if self.tls_listen and not self.tls_cert:
             raise ValueError("tls_listen: a certificate is missing; set tls_cert and tls_key")
         if self.listen or not self.tls_cert:
-            parse_listen(self.listen)
+            parse_listen(self.listen, unix=True)
         parse_listen(self.tls_listen or DEFAULT_LISTEN, "tls_listen")
         parse_listen(self.admin_address or DEFAULT_LISTEN, "admin")
         for domain in self.domains:
@@ -177,7 +182,8 @@ class Config(Table, frozen=True, kw_only=True):
         """HOST:PORT to serve HTTPS on; empty without a certificate."""
         if not self.tls_cert or self.tls_listen:
             return self.tls_listen
-        return Address(parse_listen(self.listen or DEFAULT_LISTEN).host, TLS_PORT).text
+        plain = parse_listen(self.listen or DEFAULT_LISTEN, unix=True)
+        return Address((parse_listen(DEFAULT_LISTEN) if plain.is_unix else plain).host, TLS_PORT).text
 
     @property
     def plane_threads_now(self) -> int:
@@ -191,26 +197,36 @@ class Config(Table, frozen=True, kw_only=True):
 
 
 class Address(msgspec.Struct, frozen=True):
-    """A host and a port, as the operator wrote them."""
+    """A host and a port, as the operator wrote them, or the path of a unix socket."""
 
-    host: str  # without brackets
+    host: str  # without brackets; the path
     port: int
+    is_unix: bool = False
 
     @property
     def text(self) -> str:
-        """HOST:PORT, with brackets around an IPv6 host."""
+        """HOST:PORT, with brackets around an IPv6 host; unix:PATH."""
+        if self.is_unix:
+            return UNIX + self.host
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def url(self, scheme: str) -> str:
+        """Where clients find it."""
+        return self.text if self.is_unix else f"{scheme}://{self.text}"
 
 
 # Works until a user is configured, and only where nobody but this machine can reach the server.
 DEFAULT_USER = UserEntry(id="test", access_key="test", secret_key="test", display_name="test")  # noqa: S106
 
 
-def parse_listen(text: str, key: str = "listen") -> Address:
-    """HOST:PORT taken apart; raises `ValueError` with a sentence for the operator."""
+def parse_listen(text: str, key: str = "listen", *, unix: bool = False) -> Address:
+    """HOST:PORT taken apart, or unix:PATH where that may be; raises `ValueError` with a sentence for the operator."""
+    if unix and text.startswith(UNIX) and len(text) > len(UNIX) and "\0" not in text:
+        return Address(host=text.removeprefix(UNIX), port=0, is_unix=True)
     host, colon, port = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     digits = port.isascii() and port.isdigit() and len(port) <= 5
     if not colon or not digits or int(port) > 65535 or not host or (":" in host) != bracketed:
-        raise ValueError(f"{key}: {text!r} is not HOST:PORT, as in 127.0.0.1:8080 or [::1]:8080")
+        forms = "127.0.0.1:8080, [::1]:8080 or unix:/run/nimbus.sock" if unix else "127.0.0.1:8080 or [::1]:8080"
+        raise ValueError(f"{key}: {text!r} is not HOST:PORT, as in {forms}")
     return Address(host=host[1:-1] if bracketed else host, port=int(port))

@@ -31,7 +31,7 @@ Each option overrides its key of the configuration file; `nimbus config` prints 
 # option, metavar, key of the file, help
 OPTIONS = (
     ("--data", "DIR", "data_dir", "directory that holds everything stored (default: nimbus-data)"),
-    ("--listen", "HOST:PORT", "listen", "address to serve on (default: 127.0.0.1:8080); port 0: any free one"),
+    ("--listen", "ADDRESS", "listen", "HOST:PORT or unix:PATH (default: 127.0.0.1:8080); port 0: any free one"),
     ("--tls-cert", "FILE", "tls_cert", "PEM file with the certificate and its chain; with --tls-key it turns HTTPS on"),
     ("--tls-key", "FILE", "tls_key", "PEM file with the key of the certificate"),
     ("--tls-listen", "HOST:PORT", "tls_listen", "address for HTTPS (default: port 8443 on the host of --listen)"),

@@ -8,7 +8,8 @@ from nimbus.admin.app import AdminAsgi
 from nimbus.admin.readiness import Readiness
 from nimbus.base.config import Limits
 from nimbus.metrics.api import Source
-from nimbus.server.listener import Bound, Listener
+from nimbus.server.listener import Listener
+from nimbus.server.sockets import Bound
 
 # Scrapers and probes are few; the next one waits until one of these has its answer.
 CONNECTIONS_MAX: Final = 64

@@ -12,8 +12,8 @@ from contextlib import ExitStack, closing, contextmanager
 import msgspec
 
 from nimbus.base.config import Config, parse_listen
-from nimbus.server.listener import Bound, bind
 from nimbus.server.notices import say
+from nimbus.server.sockets import Bound, bind
 from nimbus.server.tls import Certificate, certificate_of
 
 
@@ -39,8 +39,8 @@ def open_doors(config: Config) -> Iterator[Doors]:
         def door(text: str, key: str) -> Bound | None:
             if not text:
                 return None
-            bound = bind(parse_listen(text, key), "--" + key.replace("_", "-"))
-            sockets.enter_context(closing(bound.socket))
+            bound = bind(parse_listen(text, key, unix=key == "listen"), "--" + key.replace("_", "-"))
+            sockets.enter_context(closing(bound))
             return bound
 
         certificate = certificate_of(config)

@@ -46,12 +46,13 @@ from nimbus.s3.asgi import S3Asgi
 from nimbus.server.access_log import access_log_of
 from nimbus.server.coherence import CoherentMap
 from nimbus.server.directory import owned
-from nimbus.server.listener import Application, Bound
+from nimbus.server.listener import Application
 from nimbus.server.notices import say
 from nimbus.server.plane import GARBAGE_GRACE_S as PLANE_GRACE_S
 from nimbus.server.plane import Key, PlaneListener
 from nimbus.server.plane_sends import PlaneSends
 from nimbus.server.plane_uploads import PlaneUploads
+from nimbus.server.sockets import Bound
 from nimbus.store.store import GARBAGE_GRACE_S, Store
 
 # Further engines come from installed packages, by entry points; see the two registries.

@@ -1,8 +1,8 @@
 """The HTTP/1.1 listener: Granian, embedded in this process's event loop. The one file that knows Granian.
 
-The socket is bound by us, before anything else starts, so that an address in use is refused in one line and
-port 0 has a number; Granian adopts it. HTTP/1 only and no websockets; never the Rust task implementation (it
-keeps every request body) and never a reload or respawn (the old worker would hold the metadata's lock).
+The socket is bound by us (sockets.py), before anything else starts; Granian adopts it. HTTP/1 only and no websockets;
+never the Rust task implementation (it keeps every request body) and never a reload or respawn (the old worker would
+hold the metadata's lock).
 
 Granian counts idle connections against its `backpressure` and stops accepting at the bound, has one timer for
 the head of a request and for an idle connection, and none for bodies: those are the application's to enforce.
@@ -11,25 +11,21 @@ the head of a request and for an idle connection, and none for bodies: those are
 from __future__ import annotations
 
 import asyncio
-import errno
-import ipaddress
 import logging
-import os
 import resource
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
-import msgspec
 from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.embed import Server
 
-from nimbus.base.config import Address, Limits
-from nimbus.base.errors import NimbusError
+from nimbus.base.config import Limits
 from nimbus.base.limits import KIB
+from nimbus.server.sockets import Bound
 from nimbus.server.tls import Certificate
 
 Scope = MutableMapping[str, Any]
@@ -68,12 +64,6 @@ LOGGING: Final[dict[str, Any]] = {
     },
 }
 
-REFUSALS: Final = {
-    errno.EADDRINUSE: "is in use; stop the program that uses it, or choose another with {option}",
-    errno.EACCES: "needs privileges that this process lacks; choose a port of 1024 or above",
-    errno.EADDRNOTAVAIL: "is not an address of this machine; see `ip address`",
-}
-
 
 class NotCancelled(logging.Filter):
     """Lets everything through but the cancellation of a request."""
@@ -81,50 +71,6 @@ class NotCancelled(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         # Granian logs a traceback as text; its last line names the exception.
         return not record.getMessage().rstrip().rpartition("\n")[2].startswith("CancelledError")
-
-
-class AddressRefused(NimbusError):
-    """The address to listen on cannot be used."""
-
-
-class Bound(msgspec.Struct, frozen=True):
-    """A bound socket that does not accept yet, and the address at which clients reach it."""
-
-    socket: socket.socket
-    address: Address
-    is_loopback: bool
-    option: str = "--listen"  # the one that chooses another address
-
-
-def bind(address: Address, option: str = "--listen") -> Bound:
-    """Bind the address; raises `AddressRefused` in one line when that cannot be."""
-    try:
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError) as error:
-        raise AddressRefused(f"{address.host!r} is not a host name or address known here") from error
-    family, _, _, _, endpoint = min(found, key=lambda entry: entry[0] != socket.AF_INET)
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(endpoint)
-    except OSError as error:
-        bound.close()
-        raise _refusal(address, option, error) from error
-    host, port = bound.getsockname()[:2]
-    return Bound(
-        socket=bound,
-        address=Address(host=address.host, port=port),
-        is_loopback=ipaddress.ip_address(host.partition("%")[0]).is_loopback,
-        option=option,
-    )
-
-
-def bind_unix(path: str) -> Bound:
-    """Bind a unix socket that only this user reaches. REQUIRES: nothing is at this path."""
-    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    bound.bind(path)
-    os.chmod(path, 0o600)
-    return Bound(socket=bound, address=Address(host=path, port=0), is_loopback=True)
 
 
 def _bound_silence(listening: socket.socket, limits: Limits) -> None:
@@ -135,11 +81,6 @@ def _bound_silence(listening: socket.socket, limits: Limits) -> None:
         return
     silence_s = limits.body_grace_s + SEGMENT_SIZE_BYTES_MAX / max(limits.body_rate_bytes_per_s, RATE_BYTES_PER_S_MIN)
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(silence_s * 1000))
-
-
-def _refusal(address: Address, option: str, error: OSError) -> AddressRefused:
-    reason = REFUSALS.get(error.errno or 0, f"cannot be bound: {os.strerror(error.errno or 0).lower()}")
-    return AddressRefused(f"{address.text} {reason.format(option=option)}")
 
 
 def raise_descriptor_limit() -> int:
@@ -177,10 +118,7 @@ class Listener:
 
     def start(self) -> None:
         """Accept connections. Raises `AddressRefused` when another program came first."""
-        try:
-            self._bound.socket.listen(min(self._server.backlog, BACKLOG_MAX))
-        except OSError as error:
-            raise _refusal(self._bound.address, self._bound.option, error) from error
+        self._bound.listen(min(self._server.backlog, BACKLOG_MAX))
         self._before = asyncio.all_tasks()
         self._serving = asyncio.create_task(self._server.serve())
 

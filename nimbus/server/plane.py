@@ -24,10 +24,11 @@ from nimbus.base.config import Config
 from nimbus.metrics.plane import PlaneSource
 from nimbus.s3.access import RELAYED
 from nimbus.server.coherence import CoherentMap
-from nimbus.server.listener import Application, Bound, Listener, Message, Scope, bind_unix
+from nimbus.server.listener import Application, Listener, Message, Scope
 from nimbus.server.plane_lookups import Checks, LocalFiles, Lookups
 from nimbus.server.plane_sends import PlaneSends
 from nimbus.server.plane_uploads import PlaneUploads
+from nimbus.server.sockets import Bound, bind_private
 
 # Native readers hold no lease. They send a frame from its file for a second at most after its entry left the cache,
 # and copy and verify it from then on; what already lies in a socket's queue are pages of memory, which stay as they are
@@ -44,7 +45,7 @@ _HOP: Final = b"x-nimbus-hop-"  # headers that ended at the plane, which a signa
 class PlaneSettings(msgspec.Struct, frozen=True):
     """See nimbus/_native/plane.pyi."""
 
-    listeners: tuple[int, ...]
+    listener: int
     upstream_path: str
     token: str
     threads: int
@@ -127,7 +128,7 @@ class PlaneListener:
         path = str(Path(self._folder.name) / "behind.sock")
         token = secrets.token_hex(32)
         front = TrustedFront(app, token)
-        self._behind = Listener(bind_unix(path), front, config.limits, connections)
+        self._behind = Listener(bind_private(path), front, config.limits, connections)
         serves_objects = map is not None and files is not None
         self._plane = Plane(
             _settings(
@@ -153,7 +154,7 @@ class PlaneListener:
     def start(self) -> None:
         """Accept connections."""
         self._behind.start()
-        self._bound.socket.listen(socket.SOMAXCONN)
+        self._bound.listen(socket.SOMAXCONN)
         self._bound.socket.setblocking(False)
         if self._lookups is not None:
             self._lookups.start()
@@ -202,7 +203,7 @@ def _settings(
 ) -> PlaneSettings:
     limits = config.limits
     return PlaneSettings(
-        listeners=(listener,),
+        listener=listener,
         upstream_path=path,
         token=token,
         threads=config.plane_threads_now,

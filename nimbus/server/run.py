@@ -117,7 +117,7 @@ def _announce(doors: Doors, config: Config) -> None:
         say(f"metrics and health at http://{doors.admin.address.text}/metrics and /health/ready")
     for scheme, door in (("http", doors.plain), ("https", doors.tls)):
         if door is not None:
-            print(f"NimbusStore is ready at {scheme}://{door.address.text}", flush=True)
+            print(f"NimbusStore is ready at {door.address.url(scheme)}", flush=True)
 
 
 async def _first(stop: asyncio.Event, listeners: Iterable[Listener | PlaneListener]) -> None:

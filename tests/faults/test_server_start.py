@@ -5,13 +5,16 @@ from __future__ import annotations
 import http.client
 import signal
 import socket
+import subprocess
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
 
-from tests.faults.server_process import SERVE, refused, started
+from nimbus.base.config import Address
+from nimbus.server.sockets import bind
+from tests.faults.server_process import DATA_PLANES, SERVE, environment, refused, started
 
 ANY_PORT = ("--listen", "127.0.0.1:0")
 
@@ -64,9 +67,54 @@ def test_a_port_in_use_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_unix_socket_that_is_alive_is_in_use_and_a_dead_one_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "s3.sock"
+    address = f"unix:{path}"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    for data_plane in DATA_PLANES:
+        options = ("--listen", address, "--data-plane", data_plane)
+        process = subprocess.Popen(
+            [*SERVE, *options, "--data", "d"],
+            cwd=tmp_path,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        with process:
+            assert process.stdout is not None
+            assert process.stdout.readline().decode() == f"NimbusStore is ready at {address}\n"
+            assert f"{address} is in use" in refused(*options, "--data", "other", cwd=tmp_path)
+            with socket.socket(socket.AF_UNIX) as peer:
+                peer.connect(str(path))  # it was not harmed
+            process.kill()
+        assert path.is_socket()  # left behind, and no obstacle to the next one
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_unix_socket_whose_file_was_replaced_leaves_the_new_one_alone(tmp_path: Path) -> None:
+    path = tmp_path / "s3.sock"
+    bound = bind(Address(host=str(path), port=0, is_unix=True))
+    path.unlink()
+    other = bind(Address(host=str(path), port=0, is_unix=True))
+    bound.close()
+    assert path.is_socket()
+    other.close()
+    assert not path.exists()
+
+
+def test_a_file_that_is_no_socket_is_never_taken_away(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("data")
+    assert "unix:precious is there already and no socket" in refused("--listen", "unix:precious", cwd=tmp_path)
+    assert (tmp_path / "precious").read_text() == "data"
+
+
 @pytest.mark.parametrize(
     ("address", "why"),
     [
+        ("unix:missing/s3.sock", "there is no such folder"),
+        ("unix:" + "n" * 108, "longer than the 107 bytes"),
+        ("unix:", "is not HOST:PORT"),
         ("203.0.113.7:80", "is not an address of this machine"),
         ("no-such-host.invalid:80", "is not a host name or address known here"),
         ("8080", "is not HOST:PORT"),

@@ -453,13 +453,13 @@ int main(int count, char **arguments) {
     MUST(count == 3);
     snprintf(folder, sizeof folder, "%s", arguments[1]);
     make_objects();
-    nb_settings settings = {.listener_count = 1, .threads = 3, .connections_max = 500, .requests_max = 500,
+    nb_settings settings = {.threads = 3, .connections_max = 500, .requests_max = 500,
                             .header_timeout_ms = 10000, .body_rate_bytes_per_s = 1, .body_grace_ms = 10000,
                             .serves_objects = true, .takes_uploads = true, .disk_threads = 2,
                             .cache_size_bytes = 2 << 20, .cache_files_max = 1};
     memset(settings.token, 'a', sizeof settings.token - 1);
     int behind = listen_behind(&settings), front = listen_front();
-    settings.listeners[0] = front;
+    settings.listener = front;
     char log_path[600];
     snprintf(log_path, sizeof log_path, "%s/access.log", folder);
     MUST((settings.log = nb_log_open(log_path, NB_LOG_FIRST_WORKER + settings.threads)));

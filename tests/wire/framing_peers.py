@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from nimbus.base.config import Limits
-from nimbus.server.listener import Listener, Message, Scope, bind_unix
+from nimbus.server.listener import Listener, Message, Scope
+from nimbus.server.sockets import bind_private
 
 TELLS: Final = b"x-understood"
 CONNECTIONS_AT_ONCE_MAX: Final = 48
@@ -210,7 +211,7 @@ async def _running(folder: Path, heads: list[bytes]) -> AsyncIterator[list[Peer]
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder))
     (folder / "haproxy.cfg").write_text(HAPROXY.format(folder=folder))
     echo = await asyncio.start_unix_server(partial(_echo, heads), str(folder / "echo.sock"))
-    hyper = Listener(bind_unix(str(folder / "hyper.sock")), _echo_application, Limits(header_timeout_s=1), 2048)
+    hyper = Listener(bind_private(str(folder / "hyper.sock")), _echo_application, Limits(header_timeout_s=1), 2048)
     hyper.start()
     with (
         _process("nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "nginx.log")),

@@ -27,7 +27,7 @@ PATIENCE_S = 20.0
 class Settings(msgspec.Struct, frozen=True):
     """See plane.pyi."""
 
-    listeners: tuple[int, ...]
+    listener: int
     upstream_path: str
     token: str
     threads: int = 2
@@ -282,7 +282,7 @@ def front(**settings: Any) -> Iterator[Front]:
         path = Path(folder) / "behind.sock"
         behind = Behind(path)
         token = secrets.token_hex(32)
-        native = plane.Plane(Settings((listener.fileno(),), str(path), token, **settings))
+        native = plane.Plane(Settings(listener.fileno(), str(path), token, **settings))
         running = Front(native, behind, listener.getsockname()[:2], token)
         native.start()
         try:

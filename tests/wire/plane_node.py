@@ -29,10 +29,11 @@ from nimbus.s3.api import Services, Settings
 from nimbus.s3.app import App
 from nimbus.s3.asgi import S3Asgi
 from nimbus.server.coherence import CoherentMap
-from nimbus.server.listener import Listener, bind
+from nimbus.server.listener import Listener
 from nimbus.server.plane import Key, PlaneListener
 from nimbus.server.plane_sends import PlaneSends
 from nimbus.server.plane_uploads import PlaneUploads
+from nimbus.server.sockets import bind
 from nimbus.store.store import Store
 
 OWNER = ("OWNERACCESSKEY", "owner/secret+key=40", "owner")

@@ -383,20 +383,16 @@ def test_the_plane_answers_on_ipv6_and_on_a_unix_socket(tmp_path_factory: pytest
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as six, socket.socket(socket.AF_UNIX) as local:
         local.bind(str(folder / "f"))
         local.listen()
-        six.setblocking(False)
-        local.setblocking(False)
-        native = plane.Plane(Settings((six.fileno(), local.fileno()), str(folder / "b"), "0" * 64))
-        native.start()
-        for family, address, seen in (
-            (socket.AF_INET6, six.getsockname(), "::1"),
-            (socket.AF_UNIX, str(folder / "f"), ""),
-        ):
-            connection = socket.socket(family)
+        for listener, address, seen in ((six, six.getsockname(), "::1"), (local, str(folder / "f"), "")):
+            listener.setblocking(False)
+            native = plane.Plane(Settings(listener.fileno(), str(folder / "b"), "0" * 64))
+            native.start()
+            connection = socket.socket(listener.family)
             connection.connect(address)
             peer = Peer(connection)
             peer.send(request("/large?4"))
             assert peer.response()[2] == pattern(4)
             assert behind.requests[-1].header("x-nimbus-peer") == seen
             peer.close()
-        native.stop()
+            native.stop()
     behind.close()

@@ -190,16 +190,18 @@ struct nb_plane {
     nb_worker workers[NB_WORKERS_MAX];
 };
 
-/* --- loop.c --- */
+/* --- plane.c --- */
 nb_plane *nb_plane_new(const nb_settings *settings, const char **error);
 bool nb_plane_start(nb_plane *plane, const char **error);
 void nb_plane_drain(nb_plane *plane); /* no new connections; the present requests are finished */
 void nb_plane_stop(nb_plane *plane);  /* close everything, join the threads; then free */
 void nb_plane_free(nb_plane *plane);
+void nb_plane_set_ring(nb_plane *plane, nb_keyring *ring); /* takes over the caller's share */
+
+/* --- loop.c --- */
 void nb_worker_post(nb_worker *worker, nb_message *message);
 void nb_worker_post_all(nb_worker *worker, nb_message *first, nb_message *last); /* a chain, in one go */
 bool nb_worker_watch(nb_worker *worker, nb_source *source); /* false: the kernel has no room for it */
-void nb_plane_set_ring(nb_plane *plane, nb_keyring *ring); /* takes over the caller's share */
 
 enum { NB_REQUEST_ID_SIZE_BYTES = 16 };
 void nb_worker_request_id(nb_worker *worker, char out[NB_REQUEST_ID_SIZE_BYTES + 1]);

@@ -10,14 +10,12 @@
 
 enum {
     NB_UPSTREAM_PATH_SIZE_BYTES_MAX = 107,
-    NB_LISTENERS_MAX = 64,
     NB_COMMON_HEADERS_SIZE_BYTES_MAX = 511,
     NB_DISK_THREADS_MAX = 64,
 };
 
 typedef struct {
-    int listeners[NB_LISTENERS_MAX]; /* bound, listening, non-blocking; worker i takes number i modulo the count */
-    size_t listener_count;
+    int listener; /* bound, listening, non-blocking; stays the caller's */
     char upstream_path[NB_UPSTREAM_PATH_SIZE_BYTES_MAX + 1];
     char token[65]; /* hexadecimal; proves to the embedded server that a request came through us */
     unsigned threads;

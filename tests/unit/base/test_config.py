@@ -217,19 +217,45 @@ def test_any_text_as_a_file_is_read_or_refused_by_name(tmp_path_factory: pytest.
         ("127.0.0.1:8080", Address("127.0.0.1", 8080)),
         ("localhost:0", Address("localhost", 0)),
         ("[::1]:65535", Address("::1", 65535)),
+        ("unix:/run/s3.sock", Address("/run/s3.sock", 0, is_unix=True)),
+        ("unix:a:1", Address("a:1", 0, is_unix=True)),
     ],
 )
 def test_an_address_is_host_and_port_and_prints_as_it_was_written(text: str, address: Address) -> None:
-    assert parse_listen(text) == address
+    assert parse_listen(text, unix=True) == address
     assert address.text == text
+    assert address.url("http") == (text if address.is_unix else f"http://{text}")
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":", ":80", "host", "host:", "host:65536", "host:-1", "host:+1", "host:٣", "::1:80", "[h]:80", "h:1_0"]
+    "text",
+    [
+        "",
+        ":",
+        ":80",
+        "host",
+        "host:",
+        "host:65536",
+        "host:-1",
+        "host:+1",
+        "host:٣",
+        "::1:80",
+        "[h]:80",
+        "h:1_0",
+        "unix:",
+        "unix:\0",
+    ],
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="HOST:PORT"):
-        parse_listen(text)
+        parse_listen(text, unix=True)
+
+
+def test_only_s3_itself_is_served_at_a_unix_socket() -> None:
+    for key in ("tls_listen", "admin"):
+        with pytest.raises(ConfigInvalid, match=f"{key}: 'unix:s' is not HOST:PORT"):
+            convert({"tls_cert": "c", "tls_key": "k", key: "unix:s"})
+    assert Config(listen="unix:s", tls_cert="c", tls_key="k").tls_address == "127.0.0.1:8443"
 
 
 def test_the_native_listener_has_a_thread_for_each_core_unless_told_otherwise() -> None:
