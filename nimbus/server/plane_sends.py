@@ -187,7 +187,8 @@ class PlaneSending:
         await send({"type": "http.response.body", "body": b"", "more_body": True})  # Granian keeps a head back for this
         async for window in self._windows:
             if not await self._offer(window):
-                raise self._damage(self.sent_bytes + self._tickets[0].size)
+                await self._is_sent()  # what was promised before is sent before the connection is cut
+                raise self._damage()
             await send({"type": "http.response.body", "body": self._tickets[-1].name, "more_body": True})
             if not await self._is_sent():
                 return False
@@ -209,12 +210,12 @@ class PlaneSending:
         self._tickets.remove(ticket)
         self.sent_bytes += sent_bytes
         if ticket.is_unreadable:
-            raise self._damage(self.sent_bytes)
+            raise self._damage()
         return sent_bytes == ticket.size
 
-    def _damage(self, at: int) -> DataDamaged:
-        """What the operator is told when the body ends after `at` bytes."""
-        record, position = self._body.record, self._body.span.start + at
+    def _damage(self) -> DataDamaged:
+        """What the operator is told when the body ends here."""
+        record, position = self._body.record, self._body.span.start + self.sent_bytes
         return DataDamaged(f"From byte {position} on, of an object of {record.size} bytes from {record.modified_iso}.")
 
     async def aclose(self) -> None:
