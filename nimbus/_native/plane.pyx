@@ -160,12 +160,12 @@ def md5_many(list streams not None, str isa not None):
     cdef nb_md5_isa chosen = <nb_md5_isa><int>("scalar", "avx2", "avx512").index(isa)
     cdef size_t count = len(streams)
     cdef size_t jobs_count
-    cdef size_t round_index
+    cdef Py_ssize_t round_index
     cdef uint8_t digest[16]
     if chosen > nb_md5_isa_best():
         raise ValueError(f"this machine has no {isa}")
-    cdef nb_md5 *states = <nb_md5 *>malloc(max(count, 1) * sizeof(nb_md5))
-    cdef nb_md5_job *jobs = <nb_md5_job *>malloc(max(count, 1) * sizeof(nb_md5_job))
+    cdef nb_md5 *states = <nb_md5 *>malloc(max(count, <size_t>1) * sizeof(nb_md5))
+    cdef nb_md5_job *jobs = <nb_md5_job *>malloc(max(count, <size_t>1) * sizeof(nb_md5_job))
     try:
         if states == NULL or jobs == NULL:
             raise MemoryError
@@ -174,7 +174,7 @@ def md5_many(list streams not None, str isa not None):
         for round_index in range(max([len(pieces) for pieces in streams], default=0)):
             jobs_count = 0
             for index in range(count):
-                if round_index < <size_t>len(streams[index]):
+                if round_index < len(streams[index]):
                     jobs[jobs_count].stream = &states[index]
                     jobs[jobs_count].data = span_of(streams[index][round_index])
                     jobs_count += 1
@@ -346,7 +346,7 @@ cdef class Plane:
         rows = [(key.access_key.encode(), key.secret.encode(), key.user_id.encode()) for key in keys]
         region_text = region.encode()
         cdef size_t count = len(rows)
-        cdef nb_key *native = <nb_key *>malloc(max(count, 1) * sizeof(nb_key))
+        cdef nb_key *native = <nb_key *>malloc(max(count, <size_t>1) * sizeof(nb_key))
         cdef nb_keyring *ring
         if native == NULL:
             raise MemoryError

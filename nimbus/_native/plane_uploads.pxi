@@ -217,7 +217,7 @@ cdef class Upload:
 
 def succeed_uploads(list uploads not None):
     cdef size_t count = len(uploads)
-    cdef nb_upload **taken = <nb_upload **>malloc(max(count, 1) * sizeof(nb_upload *))
+    cdef nb_upload **taken = <nb_upload **>malloc(max(count, <size_t>1) * sizeof(nb_upload *))
     if taken == NULL:
         raise MemoryError
     for index in range(count):

@@ -19,7 +19,10 @@ from nimbus.data.location import BLOB, Location
 
 
 class ForeignBlob:
-    """One blob on its way in. Blocking; any thread, one call at a time; ends with `finish` or `discard`, once."""
+    """One blob on its way in. Blocking; any thread, one call at a time; ends with `finish` or `discard`.
+
+    A `finish` that failed is followed by `discard`.
+    """
 
     def __init__(self, disk: Disk, epochs: Epochs, root: Path, size: int) -> None:
         """Raises `SpaceExhausted`, `Overloaded`, `EngineError`."""
@@ -53,6 +56,11 @@ class ForeignBlob:
         return self._disk.failure(OSError(error_number, os.strerror(error_number)), of_sync=of_sync)
 
     def _close(self) -> None:
-        os.close(self.fd)
-        self.fd = -1
-        self._epochs.release(self._epoch)
+        """Give up the descriptor and the epoch, once; the system has closed a descriptor also when it says no."""
+        if self.fd < 0:
+            return
+        fd, self.fd = self.fd, -1
+        try:
+            os.close(fd)
+        finally:
+            self._epochs.release(self._epoch)

@@ -11,6 +11,7 @@ commit.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,7 @@ from nimbus.store.handover import Handover
 from nimbus.store.ingest import Extents
 from nimbus.store.records import Bucket, Extent
 
+_log = logging.getLogger(__name__)
 GROUP_MAX: Final = 256
 WAIT_MS: Final = 60_000
 _PUT: Final = next(wire for wire in model.WIRES if wire.name == "PutObject")
@@ -95,8 +97,12 @@ class PlaneUploads:
         try:
             algorithm = self._check(upload)
             fd = -1 if upload.is_small else self._begin_blob(upload.size)
-        except (NimbusError, S3Error, UnicodeError):
-            upload.decline()  # the embedded server comes to the same end, and says so
+        except Exception as error:
+            # The embedded server comes to the same end, and says so. What nobody has foreseen concerns this one request,
+            # and not the thread that all others need.
+            if not isinstance(error, NimbusError | S3Error | UnicodeError):
+                _log.error("upload %s could not be admitted", upload.request_id, exc_info=error)
+            upload.decline()
         else:
             upload.admit(fd, algorithm)
 
@@ -169,7 +175,11 @@ class PlaneUploads:
         if upload.is_small:
             return (Extent(self._data.append(upload.payload), size),)
         blob = self._blobs.pop(upload.fd)
-        return (Extent(blob.finish(size, upload.table_hash), size),)
+        try:
+            return (Extent(blob.finish(size, upload.table_hash), size),)
+        except BaseException:
+            self._removing.submit(blob.discard)
+            raise
 
     # --- refusals -------------------------------------------------------------------------------------
 
