@@ -328,6 +328,17 @@ cdef extern from "plane/upload.h" nogil:
         int fd
         uint64_t table_hash
         uint8_t (*results)[64]
+        bint is_held
+        bint has_size
+        bint has_sha256
+        bint has_md5
+        bint has_ended
+        uint64_t ticket
+        uint64_t size_max
+        uint64_t received_bytes
+        uint8_t *sha256
+        uint8_t *md5
+        uint8_t *checksum
     ctypedef struct nb_intake:
         nb_queue questions
     bint nb_upload_is_small(const nb_upload *upload)
@@ -379,6 +390,10 @@ cdef extern from "plane/relay.h" nogil:
 cdef extern from "plane/upload.h" nogil:
     nb_item *nb_upload_take(nb_plane *plane, size_t count_max, int64_t timeout_ms)
 
+cdef extern from "plane/held.h" nogil:
+    nb_upload *nb_held_upload_new(nb_plane *plane, uint64_t ticket)
+    void nb_held_take(nb_upload *upload)
+
 cdef extern from "plane/lookup.h" nogil:
     ctypedef struct nb_lookup:
         nb_item item
@@ -394,6 +409,7 @@ cdef extern from "plane/counters.h" nogil:
         uint64_t received_bytes
         uint64_t sent_bytes
         uint64_t relayed_bytes
+        uint64_t relayed_body_bytes
         uint64_t accepted
         uint64_t refused
         uint64_t timed_out

@@ -396,6 +396,14 @@ class Upload:
         """Nobody waits for an answer."""
 
     @property
+    def ticket(self) -> int:
+        """Of an order (`take_body`), which knows only how its body ended; 0: an upload of the plane's own."""
+
+    @property
+    def received_bytes(self) -> int: ...
+    @property
+    def has_ended(self) -> bool: ...
+    @property
     def bucket(self) -> str: ...
     @property
     def key(self) -> str:
@@ -458,6 +466,29 @@ class Upload:
     @property
     def framing_fault(self) -> AwsChunkedFault:
         """Of a framing fault."""
+
+def take_body(
+    plane: Plane,
+    ticket: int,
+    *,
+    fd: int,
+    size: int | None,
+    size_max: int,
+    sha256: bytes | None,
+    md5: bytes | None,
+    given: str | None,
+    checksum: bytes | None,
+    algorithm: str | None,
+    form: str | None,
+    seed: tuple[bytes, bytes, bytes, bytes] | None,
+    trailers: list[bytes],
+) -> None:
+    """Have the body that was offered with this ticket taken in, and held to all this. Any thread; returns at once.
+    A payload goes to the blob `fd` (-1: its size is known and small); without a size it has `size_max` bytes at most.
+    `given` is the algorithm of the client's checksum, which is `checksum` or comes in a trailer, `algorithm` one more;
+    `form` (None: not aws-chunked), `seed`, `trailers` as in `decode_aws_chunked`. How it ended comes out of
+    `take_uploads` with this ticket, answered by `forget`, unless the plane stops before; a void ticket is a cut body.
+    """
 
 def succeed_uploads(uploads: list[Upload]) -> None:
     """They are committed: each is answered 200 with ETag and checksum. Their workers are woken once."""

@@ -121,7 +121,7 @@ def is_plain_query(bytes query not None, bytes operation not None):
 def read_query(bytes query not None, bytes operation not None):
     cdef nb_read_query native
     cdef char decoded[16384]
-    if len(query) > sizeof(decoded):
+    if <size_t>len(query) > sizeof(decoded):
         raise ValueError("no head has so long a query")
     if not nb_query_read(span_of(query), operation, &native):
         return None
@@ -262,7 +262,7 @@ include "plane_log.pxi"
 OPERATIONS = ("relayed", "get", "head", "put", "part", "refused")
 cdef tuple PLAIN_COUNTERS = (
     "received_bytes", "sent_bytes", "accepted", "refused", "timed_out", "malformed", "accept_failures",
-    "upstream_failures", "connections", "in_flight", "relayed_bytes", "unreadable",
+    "upstream_failures", "connections", "in_flight", "relayed_bytes", "relayed_body_bytes", "unreadable",
 )
 
 
@@ -399,7 +399,7 @@ cdef class Plane:
         nb_plane_counters(self.plane, &c)
         answer = dict(zip(PLAIN_COUNTERS, (
             c.received_bytes, c.sent_bytes, c.accepted, c.refused, c.timed_out, c.malformed, c.accept_failures,
-            c.upstream_failures, c.connections, c.in_flight, c.relayed_bytes, c.unreadable,
+            c.upstream_failures, c.connections, c.in_flight, c.relayed_bytes, c.relayed_body_bytes, c.unreadable,
         )))
         for index, name in enumerate(OPERATIONS):
             answer[f"requests_{name}"] = [c.requests[<int>index][<int>i] for i in range(6)]

@@ -5,7 +5,9 @@ from binascii import b2a_base64
 AWS_FORMS = ("signed", "signed-trailer", "unsigned-trailer")
 AWS_FAULTS = ("", "incomplete", "chunk-too-small", "chunk-too-large", "trailer-malformed", "mismatch")
 UPLOAD_WANTS = ("admission", "commit", "refusal", "discard")
-UPLOAD_FAULTS = ("", "cut", "framing", "sha256", "md5", "trailer", "checksum", "too-slow", "disk", "internal")
+UPLOAD_FAULTS = (
+    "", "cut", "framing", "sha256", "md5", "trailer", "checksum", "too-slow", "disk", "too-large", "internal",
+)
 
 
 class AwsChunkedFault(ValueError):
@@ -88,11 +90,7 @@ cdef class Upload:
 
     def admit(self, int fd, algorithm):
         cdef nb_upload *upload = self.upload
-        cdef int kind = upload.algorithm
-        if algorithm is not None:
-            name = algorithm.encode()
-            kind = nb_digest_kind_of(span_of(name))
-            assert kind >= 0, f"unknown algorithm {algorithm}"
+        cdef int kind = upload.algorithm if algorithm is None else digest_kind(algorithm)
         nb_intake_learn(
             self.plane.plane.intake, nb_span(upload.target.name, upload.target.bucket_len), upload.user.user_id
         )
@@ -112,10 +110,22 @@ cdef class Upload:
             return
         if upload.want == NB_WANT_ADMISSION:
             nb_upload_decline(upload)
-        elif upload.want == NB_WANT_DISCARD:
+        elif upload.want == NB_WANT_DISCARD or upload.is_held:
             nb_upload_free(upload)
         else:
             nb_upload_refuse(upload, 503, span_of(b"content-length: 0\r\nretry-after: 1\r\n\r\n"))
+
+    @property
+    def ticket(self):
+        return self.upload.ticket
+
+    @property
+    def received_bytes(self):
+        return self.upload.received_bytes
+
+    @property
+    def has_ended(self):
+        return bool(self.upload.has_ended)
 
     @property
     def bucket(self):
@@ -245,3 +255,73 @@ def take_uploads(Plane plane not None, size_t count_max, int64_t timeout_ms):
         taken.append(upload)
         item = following
     return taken
+
+
+cdef int digest_kind(name) except -2:
+    if name is None:
+        return -1
+    encoded = name.encode()
+    cdef int kind = nb_digest_kind_of(span_of(encoded))
+    assert kind >= 0, f"unknown algorithm {name}"
+    return kind
+
+
+cdef copy_digest(bytes digest, size_t size, uint8_t *out):
+    """Into `out`; whether there is one."""
+    if digest is None:
+        return False
+    assert <size_t>len(digest) == size, "a digest of another size"
+    memcpy(out, <const char *>digest, size)
+    return True
+
+
+cdef nb_aws_chunked *new_framing(str form, uint64_t size, secrets, list trailers) except NULL:
+    cdef nb_span names[8]
+    cdef nb_aws_seed seed
+    memset(&seed, 0, sizeof(seed))
+    if secrets is not None:
+        key, timestamp, scope, signature = secrets
+        assert len(key) == 32, "no signing key"
+        seed.key = <const uint8_t *><const char *>key
+        seed.timestamp, seed.scope, seed.signature = span_of(timestamp), span_of(scope), span_of(signature)
+    assert len(trailers) <= 8, "too many trailers"
+    for index, name in enumerate(trailers):
+        names[<size_t>index] = span_of(name)
+    cdef nb_aws_chunked *decoder = <nb_aws_chunked *>malloc(sizeof(nb_aws_chunked))
+    if decoder == NULL:
+        raise MemoryError
+    if nb_aws_chunked_init(
+        decoder, <nb_aws_form><int>AWS_FORMS.index(form), size, &seed, names, <size_t>len(trailers)
+    ):
+        return decoder
+    nb_aws_chunked_free(decoder)
+    free(decoder)
+    raise MemoryError
+
+
+def take_body(
+    Plane plane not None, uint64_t ticket, *, int fd, size, uint64_t size_max, bytes sha256, bytes md5, given,
+    bytes checksum, algorithm, str form, seed, list trailers not None,
+):
+    cdef nb_upload *upload = nb_held_upload_new(plane.plane, ticket)
+    if upload == NULL:
+        raise MemoryError
+    try:
+        upload.fd = fd
+        upload.has_size = size is not None
+        if size is not None:
+            upload.size = size
+        upload.size_max = size_max
+        upload.given, upload.algorithm = digest_kind(given), digest_kind(algorithm)
+        upload.has_sha256 = copy_digest(sha256, 32, upload.sha256)
+        upload.has_md5 = copy_digest(md5, 16, upload.md5)
+        if upload.given >= 0:
+            upload.is_trailer = not copy_digest(
+                checksum, nb_digest_size(<nb_digest_kind>upload.given), upload.checksum
+            )
+        if form is not None:
+            upload.framing = new_framing(form, upload.size, seed, trailers)
+    except BaseException:
+        nb_upload_free(upload)
+        raise
+    nb_held_take(upload)

@@ -86,6 +86,9 @@ PLANE_COUNTERS: Final = {
     "relayed_bytes": _counter(
         "nimbus_plane_relayed_bytes_total", "Bytes of answers that came from the application behind, heads included."
     ),
+    "relayed_body_bytes": _counter(
+        "nimbus_plane_relayed_body_bytes_total", "Bytes of request bodies that were passed on to the application."
+    ),
     "accepted": _counter("nimbus_plane_connections_accepted_total", "Connections accepted."),
     "refused": _counter("nimbus_plane_connections_refused_total", "Connections or requests refused as too many."),
     "timed_out": _counter("nimbus_plane_connections_timed_out_total", "Connections cut off by a timer."),

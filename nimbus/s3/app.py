@@ -23,7 +23,7 @@ from nimbus.base.limits import KIB
 from nimbus.metrics.requests import RequestMeter
 from nimbus.s3 import codec, identity, router
 from nimbus.s3.api import Context, Reply, ReplyBody, Services
-from nimbus.s3.body import Pace, Receive, RequestBody
+from nimbus.s3.body import HeldBody, Pace, Receive, RequestBody
 from nimbus.s3.declared import declare, is_framed
 from nimbus.s3.errors import S3Error, error_document, from_state
 from nimbus.s3.markers import Wire
@@ -47,6 +47,7 @@ class Exchange(msgspec.Struct):
     receive: Receive
     request_id: str
     body: RequestBody | None = None
+    held: HeldBody | None = None  # when the body need not come through `receive`
     # For the meter and the access log: what was asked for and by whom, and what went out.
     operation: str = ""
     bucket: str = ""
@@ -80,9 +81,9 @@ class App:
         self._numbers = itertools.count(1)
         self._host_header = (b"x-amz-id-2", self.host_id.encode())
 
-    def exchange(self, head: Head, headers: dict[str, str], receive: Receive) -> Exchange:
+    def exchange(self, head: Head, headers: dict[str, str], receive: Receive, held: HeldBody | None = None) -> Exchange:
         """Begin: the request gets its id."""
-        return Exchange(head, headers, receive, f"{self._id_prefix}{next(self._numbers):08X}")
+        return Exchange(head, headers, receive, f"{self._id_prefix}{next(self._numbers):08X}", held=held)
 
     async def answer(self, exchange: Exchange) -> Answer:
         """The answer, whatever happens."""
@@ -153,7 +154,9 @@ class App:
             raise S3Error("InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
         decoder = chunk_decoder(verified) if is_framed(verified) else None
         services = self.services
-        body = RequestBody(exchange.receive, declared, decoder, services.hashing, self._pace, services.clock)
+        body = RequestBody(
+            exchange.receive, declared, decoder, services.hashing, self._pace, services.clock, exchange.held
+        )
         exchange.body = body
         return None if wire.streams_in else await body.collect(codec.body_size_bytes_max(wire))
 

@@ -4,7 +4,8 @@ Only `scope["raw_path"]` is read, never the decoded path: two keys may decode al
 to 1 MiB in one message (measured best under Granian, which converts a memoryview element by element), and have
 exactly the length that the head announced; when that cannot be kept, the connection is cut by ending the call
 with the body unfinished. The first bytes of an object are read before the head is sent, so that a damaged or
-missing object is still answered with an error. A server that can send objects by itself (`BodySender`) does.
+missing object is still answered with an error. A server that can send objects by itself (`BodySender`) does, and
+one that can take a body in by itself (`HeldBody`, `nimbus.body` among the extensions of the scope).
 
 Must always hold: no exception leaves `__call__`; a request that was refused leaves its connection usable, or
 closed after the client could read why.
@@ -57,7 +58,8 @@ class S3Asgi:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw_headers}
         client = scope.get("client")
         head = Head(scope["method"], scope["raw_path"], scope["query_string"], raw_headers, client[0] if client else "")
-        exchange = self._app.exchange(head, headers, receive)  # type: ignore[arg-type]
+        extensions: Mapping[str, Any] = scope.get("extensions", {})
+        exchange = self._app.exchange(head, headers, receive, extensions.get("nimbus.body"))  # type: ignore[arg-type]
         exchange.began_ns, exchange.is_relayed = began_ns, RELAYED in scope
         try:
             refusal = self._refusal(head, headers)
@@ -65,7 +67,7 @@ class S3Asgi:
                 answer = await self._app.answer(exchange)
             else:
                 answer = self._app.refuse(exchange, refusal)
-            await self._send(exchange, answer, send, scope.get("extensions", {}).get("nimbus.send"))
+            await self._send(exchange, answer, send, extensions.get("nimbus.send"))
         finally:
             received_bytes = 0 if exchange.body is None else exchange.body.received_bytes
             took_ns = time.perf_counter_ns() - began_ns

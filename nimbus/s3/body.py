@@ -9,6 +9,9 @@ framing and digests are worked on a thread while the next batch is received and 
 that at most three batches of a body are in memory and the loop is never held for long. Up to
 `WHOLE_SIZE_BYTES_MAX` it is one batch: that is no more memory, and each hop to a thread costs.
 
+A body may be held back by whoever stands in front of us, and be taken in there (`HeldBody`): then no byte of it comes
+this way, and what is done with the bytes here is done there.
+
 Must always hold: `Received` is returned only for a body that is whole and has every length, hash and checksum
 that was declared for it; a peer that stalls or trickles is cut off.
 """
@@ -18,7 +21,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from concurrent.futures import Executor
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -27,6 +30,7 @@ from nimbus.base.clock import Clock
 from nimbus.base.limits import KIB
 from nimbus.s3.checksums import Algorithm, DigestSet, decode
 from nimbus.s3.errors import S3Error
+from nimbus.store.records import Extent
 
 INLINE_SIZE_BYTES_MAX: Final = 128 * KIB  # up to about 0.3 ms of digests, less than a hop to a thread and back is worth
 WHOLE_SIZE_BYTES_MAX: Final = 1024 * KIB
@@ -72,8 +76,31 @@ class Received(msgspec.Struct, frozen=True):
     checksums: dict[str, str]  # "CRC32" -> base64
 
 
+class Taken(msgspec.Struct, frozen=True):
+    """What became of a body that was taken in in front of us."""
+
+    wire_size: int  # received, with its framing
+    ended: bool  # nothing more of it comes
+    received: Received | None = None  # None: see `failure`
+    failure: Exception | None = None
+    payload: bytes = b""  # of a small one
+    extents: tuple[Extent, ...] = ()  # of a large one, named by nobody yet: whoever gets them names or discards them
+
+
+class HeldBody(Protocol):
+    """A body that has not moved yet and can be taken in without passing us."""
+
+    async def take(self, declared: Declared, size_bytes_max: int, checksums: Collection[str]) -> Taken:
+        """Have it received, held to all that was declared, and stored; `checksums` as in `receive_into`. Once.
+
+        A size that nobody declared may be `size_bytes_max` at most. Cancelled, it leaves nothing stored. Raises
+        `SpaceExhausted`, `StoreReadOnly` and their like while nothing has moved.
+        """
+        ...
+
+
 class RequestBody:
-    """The body of one request. Read at most once, by `receive_into` or `collect`."""
+    """The body of one request. Read at most once, by `receive_into`, `collect` or `take`."""
 
     def __init__(
         self,
@@ -83,8 +110,10 @@ class RequestBody:
         hashing: Executor,
         pace: Pace,
         clock: Clock,
+        held: HeldBody | None = None,
     ) -> None:
         self.declared = declared
+        self.held = held  # it need not pass us
         self.invited = False  # somebody asked for the first byte, so a client that waits for 100 Continue sends
         self.ended = declared.wire_size == 0  # nothing is left to be received
         self._receive = receive
@@ -138,6 +167,16 @@ class RequestBody:
             await self._pump(sink)
         return self._finish()
 
+    async def take(self, size_bytes_max: int, checksums: Collection[str]) -> tuple[Received, Taken]:
+        """The same for a held body, whose bytes are somewhere else then. REQUIRES: it is held."""
+        assert self.held is not None, "the body comes this way"
+        taken = await self.held.take(self.declared, size_bytes_max, checksums)
+        self.invited = True
+        self._wire, self.ended = taken.wire_size, taken.ended
+        if taken.received is None:
+            raise taken.failure or incomplete()
+        return taken.received, taken
+
     # --- receiving ---
 
     async def _next(self) -> bytes:
@@ -155,7 +194,7 @@ class RequestBody:
         self._waited_s += self._clock.monotonic_s() - started_s
         if message["type"] != "http.request":
             self.ended = True
-            raise _incomplete()
+            raise incomplete()
         data: bytes = message.get("body", b"")
         self._wire += len(data)
         size = self.declared.wire_size
@@ -163,7 +202,7 @@ class RequestBody:
         if self._wire == size or not message.get("more_body", False):
             self.ended = True
             if size not in (None, self._wire):
-                raise _incomplete()
+                raise incomplete()
         return data
 
     def _patience_s(self) -> float:
@@ -217,7 +256,7 @@ class RequestBody:
         for piece in pieces:
             self._payload += len(piece)
             if limit is not None and self._payload > limit:
-                raise _incomplete()
+                raise incomplete()
             self._digests.update(piece)
         return pieces
 
@@ -226,7 +265,7 @@ class RequestBody:
         declared = self.declared
         trailers = self._decoder.finish() if self._decoder is not None else {}
         if declared.payload_size not in (None, self._payload):
-            raise _incomplete()
+            raise incomplete()
         digests = self._digests
         if digests.sha256 is not None and digests.sha256.digest().hex() != declared.verified.payload_sha256:
             raise S3Error("XAmzContentSHA256Mismatch")
@@ -248,7 +287,8 @@ def _from_trailer(algorithm: Algorithm | None, trailers: dict[str, str]) -> tupl
     return algorithm, digest
 
 
-def _incomplete() -> S3Error:
+def incomplete() -> S3Error:
+    """The body is shorter or longer than it was declared to be."""
     return S3Error(
         "IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header."
     )

@@ -25,6 +25,7 @@ from nimbus.metrics.plane import PlaneSource
 from nimbus.s3.access import RELAYED
 from nimbus.server.coherence import CoherentMap
 from nimbus.server.listener import Application, Listener, Message, Scope
+from nimbus.server.plane_bodies import HeldBodies
 from nimbus.server.plane_lookups import Checks, LocalFiles, Lookups
 from nimbus.server.plane_sends import PlaneSends
 from nimbus.server.plane_uploads import PlaneUploads
@@ -40,6 +41,7 @@ DISK_THREADS: Final = 4
 POLL_S: Final = 0.02
 _OURS: Final = b"x-nimbus-"
 _HOP: Final = b"x-nimbus-hop-"  # headers that ended at the plane, which a signature may cover
+_INVITE_ME: Final = (b"expect", b"100-continue")
 
 
 class PlaneSettings(msgspec.Struct, frozen=True):
@@ -82,6 +84,7 @@ class TrustedFront:
 
     def __init__(self, app: Application, token: str) -> None:
         self.extensions: dict[str, object] = {}
+        self.bodies: HeldBodies | None = None
         self._app = app
         self._token = token.encode()
 
@@ -101,8 +104,17 @@ class TrustedFront:
             scope["headers"] = [header for header in scope["headers"] if not header[0].startswith(_OURS)] + hop
             scope[RELAYED] = True
             scope["client"] = (ours.get(b"x-nimbus-peer", b"").decode("latin-1"), 0)
-            scope["extensions"] = self.extensions
+            scope["extensions"] = self.extensions | self._offered(scope, ours.get(b"x-nimbus-body"))
         await self._app(scope, receive, send)
+
+    def _offered(self, scope: Scope, offer: bytes | None) -> dict[str, object]:
+        """A body that the plane holds back, and the head as the client sent it."""
+        if offer is None or self.bodies is None:
+            return {}
+        ticket, _, uninvited = offer.partition(b";")
+        if uninvited:  # the client sends without an invitation, it is the plane that waits for one
+            scope["headers"] = [header for header in scope["headers"] if header != _INVITE_ME]
+        return {"nimbus.body": self.bodies.offer(int(ticket))}
 
 
 class PlaneListener:
@@ -142,6 +154,8 @@ class PlaneListener:
             map.tell(self._plane)
             self._lookups = Lookups(self._plane, map, files, checks)
         self._uploads = uploads(self._plane) if uploads is not None else None
+        if self._uploads is not None:
+            front.bodies = self._uploads.bodies
         self._sends = sends(self._plane) if sends is not None else None
         if self._sends is not None:
             front.extensions["nimbus.send"] = self._sends

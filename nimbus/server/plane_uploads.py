@@ -14,22 +14,21 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Final
 
 from nimbus._native.plane import UPLOAD_WANTS, Plane, Upload, succeed_uploads, take_uploads
 from nimbus.auth.api import Head
-from nimbus.auth.chunked import chunk_failure
 from nimbus.base.errors import NimbusError
-from nimbus.data.foreign import ForeignBlob
 from nimbus.s3 import codec, model
 from nimbus.s3.app import App, Exchange
-from nimbus.s3.checksums import ALGORITHMS, DEFAULT_ALGORITHM, FULL_OBJECT
+from nimbus.s3.checksums import DEFAULT_ALGORITHM, FULL_OBJECT
 from nimbus.s3.conditions import write_condition
 from nimbus.s3.errors import S3Error
 from nimbus.s3.operations.attributes import DEFAULT_CONTENT_TYPE, new_object
 from nimbus.s3.router import Query
+from nimbus.server.plane_blobs import Blobs, NativeWrites
+from nimbus.server.plane_bodies import HeldBodies, failure_of
 from nimbus.store.api import Condition, Digests, NewObject
 from nimbus.store.handover import Handover
 from nimbus.store.ingest import Extents
@@ -44,14 +43,6 @@ _HEADERS_OF_THE_PLANE: Final = frozenset({b"date", b"connection"})
 _ADMISSION, _COMMIT, _REFUSAL, _DISCARD = map(UPLOAD_WANTS.index, ("admission", "commit", "refusal", "discard"))
 
 
-class NativeWrites(Protocol):
-    """What is needed of a data engine whose bytes native code brings."""
-
-    def append(self, payload: bytes) -> bytes: ...
-
-    def begin_blob(self, size: int) -> ForeignBlob: ...
-
-
 class PlaneUploads:
     """The thread behind the plane's uploads."""
 
@@ -60,10 +51,10 @@ class PlaneUploads:
         self._handover = handover
         self._data = data
         self._app = app
-        self._blobs: dict[int, ForeignBlob] = {}  # by descriptor, until they are named or removed
+        self._blobs = Blobs(data)
+        self.bodies = HeldBodies(plane, self._blobs)
         self._named: list[Upload] = []  # of the group that the commit thread is answering
         handover.on_group_end = self._answer
-        self._removing = ThreadPoolExecutor(1, "plane removals")
         self._thread = threading.Thread(target=self._run, name="plane uploads", daemon=True)
         self._steps: dict[int, Callable[[Upload], None]] = {
             _ADMISSION: self._admit,
@@ -80,26 +71,27 @@ class PlaneUploads:
         if self._thread.ident is not None:
             self._thread.join()
         self._handover.join()
-        for blob in self._blobs.values():
-            self._removing.submit(blob.discard)
-        self._blobs.clear()
-        self._removing.shutdown(wait=True)
+        self.bodies.end()
+        self._blobs.close()
 
     def _run(self) -> None:
         steps = self._steps
         while (uploads := take_uploads(self._plane, GROUP_MAX, WAIT_MS)) is not None:
             for upload in uploads:
-                steps[upload.want](upload)
+                if upload.ticket:
+                    self.bodies.settle(upload)
+                else:
+                    steps[upload.want](upload)
 
     # --- before the body ------------------------------------------------------------------------------
 
     def _admit(self, upload: Upload) -> None:
         try:
             algorithm = self._check(upload)
-            fd = -1 if upload.is_small else self._begin_blob(upload.size)
+            fd = -1 if upload.is_small else self._blobs.begin(upload.size)
         except Exception as error:
-            # The embedded server comes to the same end, and says so. What nobody has foreseen concerns this one request,
-            # and not the thread that all others need.
+            # The embedded server comes to the same end, and says so. What nobody has foreseen concerns this one
+            # request, and not the thread that all others need.
             if not isinstance(error, NimbusError | S3Error | UnicodeError):
                 _log.error("upload %s could not be admitted", upload.request_id, exc_info=error)
             upload.decline()
@@ -122,11 +114,6 @@ class PlaneUploads:
             upload.key.encode()  # what is no text has no name
         return None
 
-    def _begin_blob(self, size: int) -> int:
-        blob = self._data.begin_blob(size)
-        self._blobs[blob.fd] = blob
-        return blob.fd
-
     # --- after it -------------------------------------------------------------------------------------
 
     def _commit(self, upload: Upload) -> None:
@@ -138,9 +125,13 @@ class PlaneUploads:
 
         try:
             new, condition = (None, None) if upload.part_number else self._described(upload)
+        except Exception as error:
+            self._blobs.remove(upload.fd)
+            self._refuse(upload, error)
+            return
+        try:
             extents = self._extents(upload)
         except Exception as error:
-            self._remove_blob(upload)
             self._refuse(upload, error)
             return
         digests = Digests(upload.etag, upload.checksums)
@@ -174,31 +165,14 @@ class PlaneUploads:
             return ()
         if upload.is_small:
             return (Extent(self._data.append(upload.payload), size),)
-        blob = self._blobs.pop(upload.fd)
-        try:
-            return (Extent(blob.finish(size, upload.table_hash), size),)
-        except BaseException:
-            self._removing.submit(blob.discard)
-            raise
+        return self._blobs.finish(upload)
 
     # --- refusals -------------------------------------------------------------------------------------
 
     def _refuse_body(self, upload: Upload) -> None:
-        error = self._fault(upload)
-        self._remove_blob(upload)
+        error = failure_of(upload, upload.access_key, self._blobs)
+        self._blobs.remove(upload.fd)
         self._refuse(upload, error)
-
-    def _fault(self, upload: Upload) -> Exception:
-        fault = upload.fault
-        if fault == "framing":
-            wrong = upload.framing_fault
-            return chunk_failure(wrong.fault, upload.access_key, wrong.string_to_sign, wrong.provided)
-        if fault == "disk":
-            number = upload.error_number
-            return self._blobs[upload.fd].failure(abs(number), of_sync=number < 0)
-        name = upload.given or ""
-        code, message = _FAULTS[fault]
-        return S3Error(code, message.format(name=name, header=ALGORITHMS[name].header if name else ""))
 
     def _refuse(self, upload: Upload, error: BaseException) -> None:
         head = Head("PUT", upload.path, b"", [])
@@ -209,25 +183,8 @@ class PlaneUploads:
         upload.refuse(answer.status, b"".join(lines) + b"\r\n" + answer.body)
 
     def _discard(self, upload: Upload) -> None:
-        self._remove_blob(upload)
+        self._blobs.remove(upload.fd)
         upload.forget()
-
-    def _remove_blob(self, upload: Upload) -> None:
-        blob = self._blobs.pop(upload.fd, None)
-        if blob is not None:
-            self._removing.submit(blob.discard)
-
-
-# What a body can be besides badly framed; the words of nimbus/s3/body.py.
-_FAULTS: Final = {
-    "cut": ("IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header."),
-    "sha256": ("XAmzContentSHA256Mismatch", ""),
-    "md5": ("BadDigest", "The Content-MD5 you specified did not match what we received."),
-    "trailer": ("InvalidRequest", "Value for {header} trailing header is invalid."),
-    "checksum": ("BadDigest", "The {name} you specified did not match the calculated checksum."),
-    "too-slow": ("RequestTimeout", ""),
-    "internal": ("InternalError", ""),
-}
 
 
 @lru_cache(maxsize=1024)

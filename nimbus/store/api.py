@@ -17,7 +17,7 @@ import msgspec
 
 from nimbus.base.errors import BucketExists
 from nimbus.base.span import Span
-from nimbus.store.records import Bucket, Object, Part, Upload, UploadedPart
+from nimbus.store.records import Bucket, Extent, Object, Part, Upload, UploadedPart
 
 
 class BucketTaken(BucketExists):
@@ -57,6 +57,10 @@ class Ingest(Protocol):
     """
 
     async def write(self, chunk: bytes) -> None: ...
+
+    def adopt(self, extents: tuple[Extent, ...]) -> None:
+        """Take over bytes that lie in the data engine already, finished and synced, instead of any `write`."""
+        ...
 
     async def abort(self) -> None: ...
 

@@ -27,10 +27,12 @@ Discard = Callable[[Extents], None]
 class StoreIngest:
     """An `Ingest`: one stream into the data engine, opened with its first byte."""
 
-    __slots__ = ("_data", "_size_hint", "_writer", "size")
+    __slots__ = ("_adopted", "_data", "_discard", "_size_hint", "_writer", "size")
 
-    def __init__(self, data: DataStore, size_hint: int | None) -> None:
+    def __init__(self, data: DataStore, size_hint: int | None, discard: Discard) -> None:
         self._data = data
+        self._discard = discard
+        self._adopted: Extents = ()
         self._size_hint = size_hint
         self._writer: Writer | None = None
         self.size = 0
@@ -43,7 +45,15 @@ class StoreIngest:
         await self._writer.write(chunk)
         self.size += len(chunk)
 
+    def adopt(self, extents: Extents) -> None:
+        assert not self.size, "there are bytes already"
+        self._adopted = extents
+        self.size = sum(extent.size for extent in extents)
+
     async def abort(self) -> None:
+        adopted, self._adopted = self._adopted, ()
+        if adopted:
+            self._discard(adopted)
         if self._writer is not None:
             await self._writer.abort()
 
@@ -53,7 +63,8 @@ class StoreIngest:
         When it fails or is cancelled, the ingest is aborted.
         """
         if self._writer is None:
-            return ()
+            adopted, self._adopted = self._adopted, ()
+            return adopted
         try:
             location = await self._writer.finish()
         except BaseException:

@@ -82,7 +82,7 @@ class Store:
         grace_ms = round(garbage_grace_s * 1000)
         freeing = Freeing(rows, commits, data, self._drop_threads)
         self._collector = Collector(rows, commits, freeing, leases, queue, clock, grace_ms)
-        discard = self._collector.discard
+        self._discard = discard = self._collector.discard
         self._buckets = buckets = Buckets(rows, commits, clock, partial(end_upload, queue))
         self._objects = objects = Objects(rows, commits, data, clock, buckets, queue, discard)
         self._uploads = Uploads(rows, commits, data, clock, buckets, queue, discard)
@@ -149,7 +149,7 @@ class Store:
     def ingest(self, size_hint: int | None) -> Ingest:
         if self._collector.is_behind:
             raise Overloaded("The bytes of refused writes cannot be freed fast enough.")
-        return StoreIngest(self._data, size_hint)
+        return StoreIngest(self._data, size_hint, self._discard)
 
     async def put_object(
         self, bucket: str, key: str, new: NewObject, ingest: Ingest, digests: Digests, condition: Condition | None

@@ -20,6 +20,7 @@
 
 #include "blocks.h"
 #include "plane/counters.h"
+#include "plane/held.h"
 #include "plane/log.h"
 #include "plane/lookup.h"
 #include "plane/plane.h"
@@ -31,7 +32,7 @@ enum { CLIENTS = 6, KEYS = 24, FRAME_SIZE = 5000, BLOB_BLOCKS = 3, HEAD_SIZE_MAX
 
 static nb_plane *plane;
 static atomic_bool is_over;
-static atomic_ulong answered, relayed, hits, stored, offered, settled;
+static atomic_ulong answered, relayed, hits, stored, offered, settled, ordered;
 static atomic_uint serving;
 static char folder[512], segment_path[600], blob_path[600];
 static char frame[FRAME_SIZE], *blob;
@@ -124,6 +125,12 @@ static void *answer_lookups(void *unused) {
 static void answer_upload(nb_upload *upload, unsigned *state) {
     static const nb_span REFUSAL = {"content-length: 0\r\n\r\n", 21};
     char path[600];
+    if (upload->is_held) {
+        close(upload->fd);
+        atomic_fetch_add(&ordered, upload->want == NB_WANT_COMMIT);
+        nb_upload_free(upload);
+        return;
+    }
     switch (upload->want) {
     case NB_WANT_ADMISSION:
         nb_intake_learn(plane->intake, (nb_span){upload->target.name, upload->target.bucket_len}, upload->user->user_id);
@@ -253,6 +260,24 @@ static bool send_tickets(int fd, unsigned *state) {
     return send(fd, answer, (size_t)size, MSG_NOSIGNAL) == size && how != 2;
 }
 
+/* Have a body that is held back taken in, sometimes twice, or ask for it; the answer does not wait for either. */
+static void order(int fd, const char *ticket, size_t size, unsigned *state) {
+    char path[600];
+    unsigned which = chance(state, 8);
+    if (which == 0)
+        send(fd, "HTTP/1.1 100 Continue\r\n\r\n", 25, MSG_NOSIGNAL);
+    for (unsigned i = which < 2 ? 0 : which < 4 ? 2 : 1; i; i--) {
+        nb_upload *upload = nb_held_upload_new(plane, strtoull(ticket, NULL, 10));
+        snprintf(path, sizeof path, "%s/upload-XXXXXX", folder);
+        MUST(upload && (upload->fd = mkostemp(path, O_CLOEXEC)) >= 0);
+        upload->algorithm = NB_CRC32C;
+        upload->has_size = size != 0;
+        upload->size = size ? size : UINT64_MAX;
+        upload->size_max = LARGE_SIZE / 2;
+        nb_held_take(upload);
+    }
+}
+
 /* Answers every head with two bytes or with tickets, and reads off whatever body comes before the next. */
 static void *serve_one(void *argument) {
     int fd = (int)(intptr_t)argument;
@@ -268,6 +293,12 @@ static void *serve_one(void *argument) {
         char *length = strstr(bytes, "content-length: "), *chunked = strstr(bytes, "transfer-encoding: chunked");
         size_t left = length && length < end ? strtoul(length + 16, NULL, 10) : 0;
         size_t size = (size_t)(end - bytes) + 4;
+        char *held = strstr(bytes, "x-nimbus-body: ");
+        if (held && held < end) {
+            order(fd, held + 15, left, &state);
+            send(fd, ANSWER, sizeof ANSWER - 1, MSG_NOSIGNAL);
+            break;
+        }
         if ((chunked && chunked < end) || left > have - size)
             break; /* refuse without reading: the plane copes */
         bool wants_tickets = strncmp(bytes, "GET /sent ", 10) == 0;
@@ -394,6 +425,26 @@ static int put(int fd, unsigned *state, bool *keeps) {
     return status;
 }
 
+/* One that only the application understands. It is answered before its body is in, and the connection may go on. */
+static int put_held(int fd, unsigned *state, bool *keeps) {
+    static const char CHUNK[] = "8000\r\n";
+    char head[256], *body = calloc(1, LARGE_SIZE);
+    size_t body_size = 1 + chance(state, LARGE_SIZE - 1), sent = chance(state, 5) ? body_size : body_size / 2;
+    bool is_chunked = chance(state, 3) == 0, is_sent = true;
+    int size = snprintf(head, sizeof head, "PUT /bucket/held HTTP/1.1\r\nhost: h\r\n%s: %.0zu%s\r\n\r\n",
+                        is_chunked ? "transfer-encoding" : "content-length", is_chunked ? 0 : body_size,
+                        is_chunked ? "chunked" : "");
+    is_sent = send_all(fd, head, (size_t)size);
+    if (!is_chunked)
+        is_sent = is_sent && send_all(fd, body, sent);
+    for (size_t at = 0; is_chunked && is_sent && at < sent; at += 0x8000)
+        is_sent = send_all(fd, CHUNK, 6) && send_all(fd, body, 0x8000) && send_all(fd, "\r\n", 2);
+    if (is_chunked && sent == body_size)
+        is_sent = is_sent && send_all(fd, "0\r\n\r\n", 5);
+    free(body);
+    return sent == body_size && is_sent ? read_answer(fd, 0, keeps) : 0;
+}
+
 static int disturb(int fd, unsigned *state, bool *keeps) {
     static const char *const RUBBISH[] = {"GET / HTTP/1.1\n\n", "\x16\x03\x01\r\n", "GET /bucket/k1 HT", "PUT / HTTP/1.1\r\n\r\n",
                                           "PUT /x HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab"};
@@ -417,12 +468,12 @@ static int get_sent(int fd, unsigned *state, bool *keeps) {
 
 static void *be_a_client(void *argument) {
     unsigned state = 100 + (unsigned)(uintptr_t)argument;
-    static int (*const DO[])(int, unsigned *, bool *) = {get, get, get, put, disturb, get_sent};
+    static int (*const DO[])(int, unsigned *, bool *) = {get, get, get, put, put_held, disturb, get_sent};
     while (!atomic_load(&is_over)) {
         int fd = open_connection();
         bool keeps = true;
         for (unsigned i = chance(&state, 30); i && keeps && !atomic_load(&is_over); i--)
-            if (!DO[chance(&state, 6)](fd, &state, &keeps))
+            if (!DO[chance(&state, sizeof DO / sizeof *DO)](fd, &state, &keeps))
                 break;
         close(fd);
     }
@@ -500,8 +551,8 @@ int main(int count, char **arguments) {
     MUST(nb_log_count(settings.log).written_lines > 0);
     nb_log_close(settings.log);
     free(blob);
-    printf("%lu answers, %lu objects, %lu relayed, %lu stored, %lu of %lu tickets\n", answered, hits, relayed, stored,
-           settled, offered);
-    MUST(hits && relayed && stored && settled);
+    printf("%lu answers, %lu objects, %lu relayed, %lu stored, %lu ordered, %lu of %lu tickets\n", answered, hits,
+           relayed, stored, ordered, settled, offered);
+    MUST(hits && relayed && stored && ordered && settled);
     return 0;
 }

@@ -10,7 +10,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import uvloop
@@ -82,6 +82,7 @@ async def _serve(folder: Path, mode: str, grace_s: float) -> None:
     await listener.drain(5.0)
     answered = [plane.counters() for plane in planes]
     taken = {name: sum(sum(one[f"requests_{name}"]) for one in answered) for name in OPERATIONS}  # type: ignore[arg-type]
+    taken["body bytes"] = sum(cast(int, one["relayed_body_bytes"]) for one in answered)
     print(msgspec.json.encode(taken).decode(), flush=True)
     await store.close()
     committer.close()

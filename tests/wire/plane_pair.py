@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import hmac
 import re
 import socket
 import subprocess
@@ -11,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,7 @@ class Node(msgspec.Struct):
     host: str
     port: int
     folder: Path
+    pid: int
 
     def blobs(self) -> set[Path]:
         """The files of large objects, whole or not."""
@@ -76,6 +80,17 @@ class Node(msgspec.Struct):
         lines = "".join(f"{name}: {value}\r\n" for name, value in signed.items())
         return f"PUT {path} HTTP/1.1\r\n{lines}\r\n".encode(), signed
 
+    def sign_v2(self, path: str, headers: dict[str, str], who: tuple[str, str, str] = OWNER) -> bytes:
+        """The head of a PUT with the old signature. REQUIRES: a query is a resource's alone, and in order."""
+        headers = {"Host": f"{self.host}:{self.port}", "Date": formatdate(usegmt=True), **headers}
+        amz = sorted((name.lower(), value) for name, value in headers.items() if name.lower().startswith("x-amz-"))
+        lines = "".join(f"{name}:{value}\n" for name, value in amz)
+        kept = (headers.get(name, "") for name in ("Content-MD5", "Content-Type", "Date"))
+        text = "PUT\n" + "".join(f"{value}\n" for value in kept) + lines + path
+        signature = base64.b64encode(hmac.digest(who[1].encode(), text.encode(), "sha1")).decode()
+        headers["Authorization"] = f"AWS {who[0]}:{signature}"
+        return "".join([f"PUT {path} HTTP/1.1\r\n", *(f"{n}: {v}\r\n" for n, v in headers.items()), "\r\n"]).encode()
+
 
 class _Signer(S3SigV4Auth):  # type: ignore[misc]
     """Signs the payload form that a test wants."""
@@ -93,8 +108,17 @@ class _Signer(S3SigV4Auth):  # type: ignore[misc]
 
 
 @contextmanager
-def node(mode: str, *more: str, operations: Sequence[str] = ("put", "part"), taken_min: int = 1) -> Iterator[Node]:
-    """A node of its own, of whose requests for `operations` the plane, if there is one, answers at least so many."""
+def node(
+    mode: str,
+    *more: str,
+    operations: Sequence[str] = ("put", "part"),
+    taken_min: int = 1,
+    relayed_max: int | None = None,
+) -> Iterator[Node]:
+    """A node of its own, of whose requests for `operations` the plane, if there is one, answers at least so many.
+
+    `relayed_max` is how many bytes of bodies may pass it on their way to the application.
+    """
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.wire.plane_node", folder, mode, *more],
@@ -111,7 +135,7 @@ def node(mode: str, *more: str, operations: Sequence[str] = ("put", "part"), tak
         assert address, process.stderr.read()
         host, port = address.rsplit(":", 1)
         try:
-            yield Node(host, int(port), Path(folder))
+            yield Node(host, int(port), Path(folder), process.pid)
         finally:
             process.stdin.close()
             status = process.wait(30)
@@ -122,12 +146,13 @@ def node(mode: str, *more: str, operations: Sequence[str] = ("put", "part"), tak
         assert (status, errors) == (0, "")
         answered = sum(taken.get(name, 0) for name in operations)
         assert answered >= taken_min if mode == "on" else answered == 0
+        assert relayed_max is None or taken.get("body bytes", 0) <= relayed_max
 
 
 @contextmanager
-def pair_of_nodes() -> Iterator[tuple[Node, Node]]:
+def pair_of_nodes(relayed_max: int | None = None) -> Iterator[tuple[Node, Node]]:
     """One with the plane, one without; both have the bucket `bucket`, and `foreign` of somebody else."""
-    with node("on", "2") as native, node("off", "2") as plain:
+    with node("on", "2", relayed_max=relayed_max) as native, node("off", "2") as plain:
         for one in (native, plain):
             one.client().create_bucket(Bucket="bucket")
             one.client(OTHER).create_bucket(Bucket="foreign")

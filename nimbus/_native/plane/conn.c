@@ -279,6 +279,9 @@ static void begin_body(nb_conn *conn, const nb_request *request) {
     } else if (request->content_length > 0) {
         conn->body = (nb_body){.framing = NB_BODY_LENGTH, .left = (uint64_t)request->content_length};
     }
+    conn->body.expects_continue = request->expects_continue;
+    conn->body.drains =
+        !request->expects_continue && !request->chunked && request->content_length <= NB_DRAIN_SIZE_BYTES_MAX;
 }
 
 static nb_step refuse_busy(nb_conn *conn, const nb_request *request) {
@@ -405,14 +408,42 @@ static nb_step step_linger(nb_conn *conn) {
     return NB_STEP_WAIT;
 }
 
+static nb_step begin_next(nb_conn *conn) {
+    if (atomic_load(&conn->worker->plane->state) != NB_RUNNING)
+        return begin_linger(conn);
+    conn->phase = NB_PHASE_HEAD;
+    nb_conn_set_timer(conn, NB_TIMER_NONE);
+    return NB_STEP_AGAIN;
+}
+
+static nb_step step_drain(nb_conn *conn) {
+    for (;;) {
+        nb_span payload;
+        nb_chunked_verdict verdict = nb_conn_take_body(conn, &payload);
+        if (verdict == NB_CHUNKED_DONE)
+            return begin_next(conn);
+        if (verdict == NB_CHUNKED_BAD)
+            return NB_STEP_CLOSE;
+        if (verdict == NB_CHUNKED_DATA)
+            continue;
+        if (!conn->can_read)
+            return NB_STEP_WAIT;
+        ssize_t received = nb_conn_receive(conn);
+        if (received == NB_RECEIVED_END || received == NB_RECEIVED_BROKEN)
+            return NB_STEP_CLOSE;
+    }
+}
+
 nb_step nb_conn_request_done(nb_conn *conn) {
     settle(conn);
     release_request(conn);
     nb_buffer_give(&conn->worker->buffers, &conn->out);
-    if (!conn->keep_alive || !conn->body.done || atomic_load(&conn->worker->plane->state) != NB_RUNNING)
+    if (conn->body.done && conn->keep_alive)
+        return begin_next(conn);
+    if (!conn->keep_alive || !conn->body.drains)
         return begin_linger(conn);
-    conn->phase = NB_PHASE_HEAD;
-    nb_conn_set_timer(conn, NB_TIMER_NONE);
+    conn->phase = NB_PHASE_DRAIN;
+    nb_conn_set_timer(conn, NB_TIMER_LINGER);
     return NB_STEP_AGAIN;
 }
 
@@ -422,6 +453,7 @@ static nb_step step(nb_conn *conn) {
     case NB_PHASE_RELAY: return nb_relay_step(conn);
     case NB_PHASE_REPLY: return step_reply(conn);
     case NB_PHASE_BODY: return nb_put_step(conn);
+    case NB_PHASE_DRAIN: return step_drain(conn);
     case NB_PHASE_LINGER: return step_linger(conn);
     case NB_PHASE_WAIT:
     case NB_PHASE_CLOSED: break;

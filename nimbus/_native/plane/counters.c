@@ -18,6 +18,7 @@ void nb_plane_counters(nb_plane *plane, nb_counters *out) {
         add(&out->received_bytes, &m->received_bytes, 1);
         add(&out->sent_bytes, &m->sent_bytes, 1);
         add(&out->relayed_bytes, &m->relayed_bytes, 1);
+        add(&out->relayed_body_bytes, &m->relayed_body_bytes, 1);
         add(&out->accepted, &m->accepted, 1);
         add(&out->refused, &m->refused, 1);
         add(&out->timed_out, &m->timed_out, 1);

@@ -19,7 +19,8 @@ typedef struct {
     _Atomic uint64_t requests[NB_OPERATIONS][NB_STATUS_CLASSES];
     _Atomic uint64_t latency[NB_OPERATIONS][NB_LATENCY_BUCKETS];
     _Atomic uint64_t latency_sum_us[NB_OPERATIONS];
-    _Atomic uint64_t received_bytes, sent_bytes, relayed_bytes;
+    _Atomic uint64_t received_bytes, sent_bytes;
+    _Atomic uint64_t relayed_bytes, relayed_body_bytes; /* of answers; of requests: bulk goes neither way */
     _Atomic uint64_t accepted, refused, timed_out, malformed, accept_failures, upstream_failures, unreadable;
 } nb_metrics;
 

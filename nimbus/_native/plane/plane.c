@@ -26,6 +26,7 @@ static bool open_worker(nb_plane *plane, unsigned index) {
         nb_list_init(&worker->timers[kind]);
     nb_list_init(&worker->run_queue);
     nb_list_init(&worker->all);
+    nb_list_init(&worker->held);
     nb_list_init(&worker->idle_upstreams);
     pthread_mutex_init(&worker->inbox_lock, NULL);
     worker->inbox_last = &worker->inbox_first;

@@ -39,6 +39,7 @@ enum {
     NB_REFUSALS_MAX = 64,                  /* connections over the limit that are told so; more wait unaccepted */
     NB_LINGER_SIZE_BYTES_MAX = 8 << 20,    /* read and dropped, so that the peer sees our answer */
     NB_LINGER_MS = 5000,
+    NB_DRAIN_SIZE_BYTES_MAX = 8 << 20, /* of a body that nobody wants; drain_size_bytes_max of nimbus/s3/api.py */
     NB_TICK_MS = 1000,                     /* how often a body's pace is looked at */
     NB_UNACKNOWLEDGED_MS_MAX = 120000,     /* a peer that acknowledges nothing for so long is gone */
     NB_ACCEPT_PAUSE_MS = 100,              /* after the process ran out of descriptors */
@@ -69,6 +70,7 @@ typedef enum {
     NB_PHASE_REPLY,  /* our own answer is going out (reply.c) */
     NB_PHASE_BODY,   /* an upload's body is coming in (put.c) */
     NB_PHASE_WAIT,   /* another thread works for us: look-up, disk, commit */
+    NB_PHASE_DRAIN,  /* answered; reading off the rest of the body, up to the next request */
     NB_PHASE_LINGER, /* answered; reading off what the peer still sends */
     NB_PHASE_CLOSED, /* freed at the end of the turn */
 } nb_phase;
@@ -87,6 +89,8 @@ typedef struct {
     uint64_t taken; /* of one in chunks */
     nb_chunked chunked;
     bool done;
+    bool expects_continue; /* the peer waits for an invitation */
+    bool drains;           /* when nobody wants it, reading it is cheaper than a new connection */
 } nb_body;
 
 struct nb_conn {
@@ -118,6 +122,8 @@ struct nb_conn {
     nb_relay *relay;
     nb_reply *reply;
     nb_upload *upload;
+    nb_link held;       /* its body waits for somebody to say where it goes (held.c) */
+    uint64_t ticket;
     nb_keyring *ring;   /* that `user` stands in, held as long as the request lasts */
     const nb_key *user; /* who signed it */
     nb_entry *awaited;  /* what the disk reads for us before the answer begins */
@@ -151,6 +157,8 @@ struct nb_worker {
     int64_t now_ms, accept_after_ms;
     nb_link timers[NB_TIMER_KINDS];
     nb_link run_queue, all;
+    nb_link held;
+    uint64_t ticket_number;
     nb_link idle_upstreams;
     size_t idle_upstream_count;
     nb_conn *closed_conns;
@@ -237,6 +245,7 @@ nb_step nb_relay_step(nb_conn *conn);
 nb_step nb_relay_sent(nb_conn *conn); /* the bytes of a ticket are out */
 void nb_relay_end(nb_conn *conn); /* give up what it holds; the answer may be half out */
 bool nb_relay_waits_for_peer(const nb_conn *conn);
+bool nb_relay_leave_body(nb_conn *conn); /* the body goes elsewhere; false: the answer has begun already */
 
 /* --- upstream.c --- */
 nb_upstream *nb_upstream_take(nb_conn *conn, bool fresh_only);

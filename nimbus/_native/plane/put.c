@@ -9,8 +9,6 @@
 
 #include "plane/upload.h"
 
-enum { DRAIN_SIZE_BYTES_MAX = 8 << 20 }; /* drain_size_bytes_max of nimbus/s3/api.py */
-
 /* --- who has it ---------------------------------------------------------------------------------------- */
 
 static void stop_counting(nb_upload *upload) {
@@ -19,13 +17,19 @@ static void stop_counting(nb_upload *upload) {
     upload->is_counted = false;
 }
 
-/* Nobody waits for it any more. */
+/* The connection waits for it no longer; of a held one the embedded server still does. */
 static void discard(nb_upload *upload) {
     stop_counting(upload);
-    if (upload->fd >= 0)
+    if (upload->is_held) {
+        upload->conn = NULL;
+        upload->has_ended = true;
+        upload->fault = upload->fault ? upload->fault : NB_FAULT_CUT;
+        nb_upload_ask(upload, NB_WANT_REFUSAL);
+    } else if (upload->fd >= 0) {
         nb_upload_ask(upload, NB_WANT_DISCARD);
-    else
+    } else {
         nb_upload_free(upload);
+    }
 }
 
 /* The connection has nothing to do until the upload is delivered. */
@@ -49,7 +53,7 @@ void nb_put_end(nb_conn *conn) {
 static bool begin_body(nb_conn *conn, nb_upload *upload) {
     if (!nb_upload_prepare(upload))
         return false;
-    if (upload->expects_continue && !conn->body.done) {
+    if (conn->body.expects_continue && !conn->body.done) {
         if (!conn->out && !(conn->out = nb_buffer_take(&conn->worker->buffers)))
             return false;
         nb_buffer_put_text(conn->out, "HTTP/1.1 100 Continue\r\n\r\n");
@@ -88,9 +92,6 @@ nb_put_verdict nb_put_begin(nb_conn *conn, const nb_request *request) {
     conn->operation = upload->is_part ? NB_OP_PART : NB_OP_PUT;
     conn->user = upload->user;
     nb_conn_hold_ring(conn);
-    upload->expects_continue = request->expects_continue;
-    upload->drains =
-        !request->expects_continue && !request->chunked && request->content_length <= DRAIN_SIZE_BYTES_MAX;
     if (!needs_no_admission(upload)) {
         wait_for(conn);
         nb_upload_ask(upload, NB_WANT_ADMISSION);
@@ -100,6 +101,14 @@ nb_put_verdict nb_put_begin(nb_conn *conn, const nb_request *request) {
         return NB_PUT_BEGUN;
     nb_upload_free(upload);
     return NB_PUT_RELAY;
+}
+
+bool nb_put_begin_held(nb_conn *conn, nb_upload *upload) {
+    upload->conn = conn;
+    if (!begin_body(conn, upload))
+        return false;
+    nb_conn_wake(conn);
+    return true;
 }
 
 static void admitted(nb_conn *conn, nb_upload *upload) {
@@ -122,9 +131,8 @@ static void admitted(nb_conn *conn, nb_upload *upload) {
 /* All digests but MD5 are computed here, where the bytes are in the cache still. */
 static void send_block(nb_upload *upload) {
     nb_span block = {upload->block, upload->filled};
-    if (!nb_digests_update(&upload->digests, block))
+    if (!nb_digests_update(&upload->digests, block) || !nb_upload_note_block(upload, nb_hash(block.ptr, block.len)))
         upload->fault = NB_FAULT_INTERNAL;
-    upload->table[upload->block_count++] = nb_hash(block.ptr, block.len);
     upload->writing = upload->block;
     upload->writing_size = upload->filled;
     upload->block = upload->spare;
@@ -155,12 +163,20 @@ static void unframe(nb_upload *upload) {
     }
 }
 
+static uint64_t placed_size(const nb_upload *upload) {
+    return (uint64_t)upload->block_count * NB_BLOCK_SIZE + upload->filled;
+}
+
 /* Put what was received into blocks. False: not all of it, for want of room. */
 static bool place(nb_upload *upload) {
     while (!upload->fault && (upload->wire.len || upload->payload.len)) {
         if (upload->payload.len == 0) {
             unframe(upload);
             continue;
+        }
+        if (!upload->has_size && upload->payload.len > upload->size_max - placed_size(upload)) {
+            upload->fault = NB_FAULT_TOO_LARGE;
+            break;
         }
         if (!make_room(upload))
             return false;
@@ -183,9 +199,10 @@ static uint64_t direct_run(const nb_conn *conn) {
 }
 
 /* The peer sends nothing more, but may still read what we think of that. */
-static nb_step cut(nb_upload *upload) {
+static nb_step cut(nb_conn *conn) {
+    nb_upload *upload = conn->upload;
     upload->fault = upload->fault ? upload->fault : NB_FAULT_CUT;
-    upload->drains = false;
+    conn->body.drains = false;
     return NB_STEP_AGAIN;
 }
 
@@ -201,7 +218,7 @@ static nb_step receive_direct(nb_conn *conn, uint64_t run) {
         return errno == EAGAIN ? NB_STEP_WAIT : NB_STEP_CLOSE;
     }
     if (count == 0)
-        return cut(upload);
+        return cut(conn);
     if ((size_t)count < wanted && !conn->peer_done)
         conn->can_read = false;
     nb_count(&conn->worker->metrics.received_bytes, (uint64_t)count);
@@ -223,7 +240,7 @@ static nb_step receive(nb_conn *conn) {
         return receive_direct(conn, run);
     ssize_t count = nb_conn_receive(conn);
     if (count == NB_RECEIVED_END)
-        return cut(conn->upload);
+        return cut(conn);
     if (count == NB_RECEIVED_BROKEN)
         return NB_STEP_CLOSE;
     return count > 0 ? NB_STEP_AGAIN : NB_STEP_WAIT;
@@ -236,32 +253,53 @@ static bool is_whole(const nb_upload *upload) {
     return !upload->framing || nb_aws_chunked_next(upload->framing, &nothing, &payload) == NB_AWS_DONE;
 }
 
+/* The body is over: the connection waits for an answer, Python's own or the embedded server's. */
+static void leave(nb_conn *conn, nb_upload *upload) {
+    if (!upload->has_size)
+        upload->size = placed_size(upload);
+    upload->has_ended = conn->body.done;
+    if (upload->is_held) {
+        conn->phase = NB_PHASE_RELAY;
+        nb_conn_set_timer(conn, NB_TIMER_PACE);
+        return;
+    }
+    conn->keep_alive &= conn->body.done;
+    conn->phase = NB_PHASE_WAIT;
+    nb_conn_set_timer(conn, NB_TIMER_NONE);
+}
+
+/* What has become of the body. Who ordered it answers on another way, and needs the connection no more. */
+static void tell(nb_conn *conn, nb_upload *upload, nb_want want) {
+    if (upload->is_held)
+        upload->conn = NULL;
+    else
+        conn->jobs++;
+    nb_upload_ask(upload, want);
+}
+
 /* All bytes are in, or enough of them to say no. */
 static nb_step finish(nb_conn *conn) {
     nb_upload *upload = conn->upload;
+    nb_step then = upload->is_held ? NB_STEP_AGAIN : NB_STEP_WAIT;
     if (!upload->fault && !is_whole(upload)) {
         upload->fault = NB_FAULT_FRAMING;
         upload->framing->fault = NB_AWS_INCOMPLETE;
     }
     if (upload->is_busy)
         return NB_STEP_WAIT;
-    if (!conn->body.done)
-        conn->keep_alive = false;
     conn->upload = NULL;
     stop_counting(upload);
+    leave(conn, upload);
     if (!upload->fault && !nb_upload_is_small(upload)) {
         upload->is_last = true;
-        conn->phase = NB_PHASE_WAIT;
-        nb_conn_set_timer(conn, NB_TIMER_NONE);
         send_block(upload);
-        return NB_STEP_WAIT;
+    } else {
+        nb_span payload = {upload->block, upload->filled};
+        if (!upload->fault && payload.len && !nb_digests_update(&upload->digests, payload))
+            upload->fault = NB_FAULT_INTERNAL;
+        tell(conn, upload, upload->fault ? NB_WANT_REFUSAL : NB_WANT_COMMIT);
     }
-    nb_span payload = {upload->block, upload->filled};
-    if (!upload->fault && payload.len && !nb_digests_update(&upload->digests, payload))
-        upload->fault = NB_FAULT_INTERNAL;
-    wait_for(conn);
-    nb_upload_ask(upload, upload->fault ? NB_WANT_REFUSAL : NB_WANT_COMMIT);
-    return NB_STEP_WAIT;
+    return then;
 }
 
 /* A block of it was written, or not. */
@@ -273,9 +311,8 @@ static void block_written(nb_conn *conn, nb_upload *upload) {
     if (upload->is_abandoned || conn->phase == NB_PHASE_CLOSED) {
         discard(upload);
     } else if (upload->is_last) {
-        conn->jobs++;
         nb_upload_judge(upload);
-        nb_upload_ask(upload, upload->want);
+        tell(conn, upload, upload->want);
     } else {
         nb_conn_wake(conn);
     }
@@ -294,7 +331,7 @@ nb_step nb_put_step(nb_conn *conn) {
             upload->wire.len = upload->payload.len = 0;
         else if (!place(upload))
             return NB_STEP_WAIT;
-        if (conn->body.done || (upload->fault && !upload->drains))
+        if (conn->body.done || (upload->fault && !conn->body.drains))
             return finish(conn);
         if (upload->received_bytes - began >= NB_TURN_SIZE_BYTES_MAX)
             return NB_STEP_YIELD;
@@ -305,7 +342,11 @@ nb_step nb_put_step(nb_conn *conn) {
             upload->received_bytes += wire.len;
             break;
         case NB_CHUNKED_DONE: break;
-        case NB_CHUNKED_BAD: return nb_conn_refuse(conn, 400, "", "", (nb_span){"", 0}); /* where does it end? */
+        case NB_CHUNKED_BAD: /* where does it end? */
+            if (!upload->is_held)
+                return nb_conn_refuse(conn, 400, "", "", (nb_span){"", 0});
+            cut(conn);
+            break;
         case NB_CHUNKED_MORE:
             step = receive(conn);
             if (step != NB_STEP_AGAIN)
@@ -331,7 +372,7 @@ void nb_put_tick(nb_conn *conn) {
         return;
     nb_count(&conn->worker->metrics.timed_out, 1);
     upload->fault = upload->fault ? upload->fault : NB_FAULT_TOO_SLOW;
-    upload->drains = false;
+    conn->body.drains = false;
     nb_conn_wake(conn);
 }
 

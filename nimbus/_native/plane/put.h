@@ -14,6 +14,10 @@ typedef enum { NB_PUT_RELAY, NB_PUT_BEGUN, NB_PUT_WAITING } nb_put_verdict;
 nb_put_verdict nb_put_begin(nb_conn *conn, const nb_request *request);
 nb_step nb_put_step(nb_conn *conn);
 
+/* The upload that the embedded server has ordered gets the connection's body; false: memory is short, nothing changed.
+ * REQUIRES: the relay has left the body. The phase is NB_PHASE_BODY, and NB_PHASE_RELAY again behind the body. */
+bool nb_put_begin_held(nb_conn *conn, nb_upload *upload);
+
 /* The connection closes with a body half in. */
 void nb_put_end(nb_conn *conn);
 

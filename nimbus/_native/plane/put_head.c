@@ -218,6 +218,7 @@ static bool read_framing(head *head, const nb_sigv4_claim *claim, const uint8_t 
     if (form != NB_AWS_SIGNED && !read_trailer(head, form == NB_AWS_SIGNED_TRAILER))
         return false;
     upload->size = (uint64_t)size;
+    upload->has_size = true;
     upload->is_trailer = head->trailer != NULL;
     nb_aws_seed seed = {key, claim->timestamp, claim->scope, claim->signature};
     const nb_span *declared = head->trailer ? &head->trailer->value : NULL;
@@ -247,6 +248,7 @@ static bool read_payload(head *head, const nb_auth *auth, nb_upload *upload) {
     if (head->trailer || head->decoded_length || head->request->chunked || head->request->content_length < 0)
         return false;
     upload->size = (uint64_t)head->request->content_length;
+    upload->has_size = true;
     return true;
 }
 

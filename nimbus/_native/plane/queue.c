@@ -22,9 +22,9 @@ void nb_queue_free(nb_queue *queue) {
     pthread_mutex_destroy(&queue->lock);
 }
 
-bool nb_queue_put(nb_queue *queue, nb_item *item) {
+static bool put(nb_queue *queue, nb_item *item, size_t count_max) {
     pthread_mutex_lock(&queue->lock);
-    bool fits = !queue->is_closed && queue->count < queue->count_max;
+    bool fits = !queue->is_closed && queue->count < count_max;
     if (fits) {
         item->next = NULL;
         *queue->last = item;
@@ -35,6 +35,10 @@ bool nb_queue_put(nb_queue *queue, nb_item *item) {
     pthread_mutex_unlock(&queue->lock);
     return fits;
 }
+
+bool nb_queue_put(nb_queue *queue, nb_item *item) { return put(queue, item, queue->count_max); }
+
+bool nb_queue_put_always(nb_queue *queue, nb_item *item) { return put(queue, item, SIZE_MAX); }
 
 static struct timespec deadline(int64_t timeout_ms) {
     struct timespec at;

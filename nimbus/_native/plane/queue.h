@@ -25,6 +25,9 @@ void nb_queue_free(nb_queue *queue);
 /* False when the queue is full or closed: the item stays the caller's. */
 bool nb_queue_put(nb_queue *queue, nb_item *item);
 
+/* The same for what is bounded elsewhere: false only when the queue is closed. */
+bool nb_queue_put_always(nb_queue *queue, nb_item *item);
+
 /* Up to count_max items as a chain, in order; NULL after timeout_ms without one (negative: never), or when closed. */
 nb_item *nb_queue_take(nb_queue *queue, size_t count_max, int64_t timeout_ms);
 

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "plane/held.h"
 #include "plane/relay.h"
 
 static bool is_framing_header(nb_span name) {
@@ -58,6 +59,15 @@ static bool put_hop_header(nb_buffer *out, const nb_header *header) {
                                                nb_relay_put_header(out, header->name, header->value));
 }
 
+/* The server asks for the body, as if the peer waited for that; it is told when the peer does not. */
+static bool put_offer(const nb_conn *conn, const nb_request *request, nb_buffer *out) {
+    char offer[40];
+    bool is_ours = !request->expects_continue;
+    snprintf(offer, sizeof offer, "%llu%s", (unsigned long long)conn->ticket, is_ours ? ";uninvited" : "");
+    return nb_relay_put_text_header(out, "x-nimbus-body", offer) &&
+           (!is_ours || nb_relay_put_text_header(out, "expect", "100-continue"));
+}
+
 static bool put_request_head(const nb_conn *conn, const nb_request *request, nb_buffer *out) {
     bool fits = nb_buffer_put_span(out, request->method) && nb_buffer_put(out, " ", 1) &&
                 nb_buffer_put_span(out, request->target) && nb_buffer_put_text(out, " HTTP/1.1\r\n");
@@ -69,6 +79,8 @@ static bool put_request_head(const nb_conn *conn, const nb_request *request, nb_
         else
             fits = drops || nb_relay_put_header(out, header->name, header->value);
     }
+    if (conn->relay->holds)
+        fits = fits && put_offer(conn, request, out);
     return fits && put_request_framing(out, request) &&
            nb_relay_put_text_header(out, "x-nimbus-token", conn->worker->plane->settings.token) &&
            nb_relay_put_text_header(out, "x-nimbus-peer", conn->peer) && nb_buffer_put(out, "\r\n", 2);
@@ -99,9 +111,12 @@ nb_step nb_relay_begin(nb_conn *conn, const nb_request *request) {
     relay->is_http_1_0 = request->http_1_0;
     relay->rechunks = request->chunked;
     relay->has_body = !conn->body.done;
-    relay->awaits_continue = request->expects_continue;
+    relay->holds = nb_held_is_worth(conn, request);
+    relay->awaits_continue = request->expects_continue || relay->holds;
     relay->is_replayable = conn->body.done && is_idempotent(request->method);
-    relay->up = nb_upstream_take(conn, false);
+    if (relay->holds)
+        nb_held_offer(conn);
+    relay->up = nb_upstream_take(conn, relay->holds); /* one that is given up again: the pool is for others */
     if (!relay->to_up || !relay->from_up || !relay->up || !put_request_head(conn, request, relay->to_up))
         return nb_relay_fail(conn);
     conn->phase = NB_PHASE_RELAY;
@@ -113,11 +128,18 @@ void nb_relay_end(nb_conn *conn) {
     nb_relay *relay = conn->relay;
     nb_worker *worker = conn->worker;
     conn->relay = NULL;
+    nb_held_withdraw(conn);
     nb_buffer_give(&worker->buffers, &relay->to_up);
     nb_buffer_give(&worker->buffers, &relay->from_up);
     if (relay->up)
         nb_upstream_close(worker, relay->up);
     free(relay);
+}
+
+bool nb_relay_leave_body(nb_conn *conn) {
+    nb_relay *relay = conn->relay;
+    relay->body_has_left = !relay->head_parsed;
+    return relay->body_has_left;
 }
 
 bool nb_relay_waits_for_peer(const nb_conn *conn) {
@@ -145,6 +167,7 @@ static bool send_up(nb_conn *conn) {
         relay->to_up->start += of_head; /* the bytes stay for a second try */
     else
         nb_buffer_consume(relay->to_up, of_head);
+    nb_count(&conn->worker->metrics.relayed_body_bytes, (size_t)count - of_head);
     relay->payload.ptr += (size_t)count - of_head;
     relay->payload.len -= (size_t)count - of_head;
     return true;

@@ -22,6 +22,8 @@ struct nb_relay {
     uint64_t owed_bytes; /* of the object: promised to the peer, and not in a ticket yet */
     char ticket[NB_TICKET_SIZE_BYTES];
     size_t ticket_filled;
+    bool holds;         /* the body stays with the peer until the server asks for it ... */
+    bool body_has_left; /* ... or has it taken in by us: see held.h */
 };
 
 /* --- relay.c --- */

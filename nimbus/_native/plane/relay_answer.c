@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "plane/held.h"
 #include "plane/log_note.h"
 #include "plane/relay.h"
 
@@ -30,6 +31,12 @@ static void begin_answer_body(nb_relay *relay, const nb_response *answer) {
     relay->answer_done = relay->framing == NB_FRAMED_NONE;
 }
 
+/* Whether it is known where the next request begins, or will be soon. The server judges by the size of the body. */
+static bool may_go_on(const nb_conn *conn, const nb_response *answer) {
+    const nb_relay *relay = conn->relay;
+    return relay->request_sent || (relay->holds && (conn->body.done || (conn->body.drains && answer->keep_alive)));
+}
+
 static bool put_answer_framing(nb_conn *conn, const nb_response *answer) {
     nb_relay *relay = conn->relay;
     bool fits = true;
@@ -42,7 +49,7 @@ static bool put_answer_framing(nb_conn *conn, const nb_response *answer) {
     } else if (!has_no_body(relay, answer->status)) {
         conn->keep_alive = false; /* the end of the connection is the end of the body */
     }
-    if (!relay->request_sent || atomic_load(&conn->worker->plane->state) != NB_RUNNING)
+    if (!may_go_on(conn, answer) || atomic_load(&conn->worker->plane->state) != NB_RUNNING)
         conn->keep_alive = false;
     return fits && (conn->keep_alive || nb_relay_put_text_header(conn->out, "connection", "close"));
 }
@@ -61,9 +68,13 @@ nb_step nb_relay_put_answer_head(nb_conn *conn, nb_span line, const nb_response 
 }
 
 static nb_step pass_interim(nb_conn *conn, const nb_response *answer) {
-    if (answer->status != 100 || !conn->relay->awaits_continue)
+    nb_relay *relay = conn->relay;
+    if (answer->status != 100 || !relay->awaits_continue || relay->body_has_left)
         return NB_STEP_AGAIN;
-    conn->relay->awaits_continue = false;
+    relay->awaits_continue = relay->holds = false;
+    nb_held_withdraw(conn);
+    if (!conn->body.expects_continue)
+        return NB_STEP_AGAIN;
     if (!conn->out && !(conn->out = nb_buffer_take(&conn->worker->buffers)))
         return NB_STEP_CLOSE;
     return nb_buffer_put_text(conn->out, "HTTP/1.1 100 Continue\r\n\r\n") ? NB_STEP_AGAIN : NB_STEP_CLOSE;

@@ -1,6 +1,7 @@
 /* See upload.h. */
 #include "plane/upload.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +20,7 @@ nb_intake *nb_intake_new(void) {
 static void empty(nb_queue *queue) {
     for (nb_item *item; (item = nb_queue_take(queue, 1, 0));) {
         nb_upload *upload = NB_OF(item, nb_upload, item);
-        if (upload->want != NB_WANT_DISCARD)
+        if (upload->want != NB_WANT_DISCARD && upload->conn)
             upload->conn->jobs--;
         nb_upload_free(upload);
     }
@@ -105,8 +106,22 @@ bool nb_upload_prepare(nb_upload *upload) {
         return upload->size == 0 || (upload->block = malloc(upload->block_size));
     upload->block = malloc(upload->block_size);
     upload->spare = malloc(upload->block_size);
-    upload->table = malloc((upload->size + NB_BLOCK_SIZE - 1) / NB_BLOCK_SIZE * sizeof *upload->table);
+    upload->table_room = upload->has_size ? (size_t)((upload->size + NB_BLOCK_SIZE - 1) / NB_BLOCK_SIZE) : 64;
+    upload->table = malloc(upload->table_room * sizeof *upload->table);
     return upload->block && upload->spare && upload->table;
+}
+
+bool nb_upload_note_block(nb_upload *upload, uint64_t hash) {
+    if (upload->block_count == upload->table_room) {
+        assert(!upload->has_size);
+        uint64_t *table = realloc(upload->table, 2 * upload->table_room * sizeof *table);
+        if (!table)
+            return false;
+        upload->table = table;
+        upload->table_room *= 2;
+    }
+    upload->table[upload->block_count++] = hash;
+    return true;
 }
 
 static bool finish_digests(nb_upload *upload) {
@@ -153,9 +168,11 @@ static const char BUSY[] = "content-length: 0\r\nretry-after: 1\r\n\r\n";
 
 void nb_upload_ask(nb_upload *upload, nb_want want) {
     upload->want = want;
-    if (nb_queue_put(&upload->plane->intake->questions, &upload->item))
+    nb_queue *questions = &upload->plane->intake->questions;
+    bool must_be_told = want == NB_WANT_DISCARD || upload->is_held; /* no more of them than connections */
+    if (must_be_told ? nb_queue_put_always(questions, &upload->item) : nb_queue_put(questions, &upload->item))
         return;
-    if (want == NB_WANT_DISCARD) /* the plane has stopped, and Python drops all blobs that are left */
+    if (must_be_told) /* the plane has stopped: Python drops all blobs that are left, and tells all who wait */
         nb_upload_free(upload);
     else if (want == NB_WANT_ADMISSION)
         nb_upload_decline(upload);

@@ -47,6 +47,7 @@ typedef enum {
     NB_FAULT_CHECKSUM,
     NB_FAULT_TOO_SLOW,
     NB_FAULT_DISK,    /* see error_number */
+    NB_FAULT_TOO_LARGE, /* more than size_max */
     NB_FAULT_INTERNAL,
 } nb_fault;
 
@@ -55,7 +56,7 @@ typedef struct nb_upload {
     nb_message message; /* on the way back to its worker */
     nb_plane *plane;
     nb_worker *worker;
-    nb_conn *conn; /* valid while conn->jobs counts this upload, or the connection has it */
+    nb_conn *conn; /* valid while conn->jobs counts this upload, or the connection has it; NULL: no longer needed */
     nb_keyring *ring;
     const nb_key *user;
     nb_want want;
@@ -70,9 +71,10 @@ typedef struct nb_upload {
     nb_span path;
     size_t kept_count; /* of headers that Python reads: attributes and conditions */
     nb_header *kept;
-    uint64_t size;     /* of the payload */
+    uint64_t size;     /* of the payload; without has_size UINT64_MAX until the body has ended */
+    bool has_size;
+    uint64_t size_max; /* of a payload without one */
     bool has_sha256, has_md5, is_trailer;
-    bool expects_continue, drains; /* drains: what comes behind a fault is read, so that the connection lives on */
     int given;         /* the algorithm of the client's checksum, or -1 */
     int algorithm;     /* the one that is kept when none is given, or besides it */
     uint8_t sha256[32], md5[NB_MD5_SIZE_BYTES], checksum[NB_DIGEST_SIZE_BYTES_MAX];
@@ -89,10 +91,13 @@ typedef struct nb_upload {
     char *spare, *writing; /* the other block, and the one that the ingest thread has */
     size_t writing_size;
     uint64_t *table;
-    size_t block_count;
+    size_t block_count, table_room;
     uint64_t written, table_hash;
     nb_fault write_fault; /* the ingest thread's own: `fault` is the worker's meanwhile */
     bool is_busy, is_last, is_abandoned, is_counted;
+    /* one that the embedded server has asked for (held.h) */
+    bool is_held, has_ended; /* has_ended: nothing more of the body comes */
+    uint64_t ticket;
     /* pace */
     uint64_t received_bytes, waited_ms, silent_ms, seen_bytes;
     /* the answer */
@@ -137,6 +142,9 @@ void nb_intake_learn(nb_intake *intake, nb_span bucket, nb_span owner);
 
 /* Have digests, a first block and room for the table. False: memory is short. */
 bool nb_upload_prepare(nb_upload *upload);
+
+/* Have the hash of the next block in the table. False: memory is short. */
+bool nb_upload_note_block(nb_upload *upload, uint64_t hash);
 
 /* All bytes are in and hashed: compare with what was declared, and set `want`. */
 void nb_upload_judge(nb_upload *upload);

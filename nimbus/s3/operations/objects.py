@@ -145,7 +145,8 @@ async def find_or_none(ctx: Context, bucket: str, key: str) -> Object | None:
 async def take_in(ctx: Context, size_bytes_max: int, checksums: tuple[str, ...]) -> tuple[Ingest, Received]:
     """Receive the whole body into the store; on any failure nothing of it stays.
 
-    A body in chunked transfer coding may come without a declared size; then it is counted instead.
+    A body in chunked transfer coding may come without a declared size; then it is counted instead. One that is held in
+    front of us is taken in there.
     """
     size = ctx.body.size_hint
     if _LENGTH_HEADERS.isdisjoint(ctx.headers):
@@ -153,12 +154,23 @@ async def take_in(ctx: Context, size_bytes_max: int, checksums: tuple[str, ...])
     if size is not None and size > size_bytes_max:
         raise _too_large(size, size_bytes_max)
     ingest = ctx.store.ingest(size)
-    sink = ingest.write if size is not None else _counting(ingest, size_bytes_max)
     try:
+        if ctx.body.held is not None:
+            return ingest, await _take_held(ctx, ingest, size_bytes_max, checksums)
+        sink = ingest.write if size is not None else _counting(ingest, size_bytes_max)
         return ingest, await ctx.body.receive_into(sink, checksums)
     except BaseException:
         await ingest.abort()
         raise
+
+
+async def _take_held(ctx: Context, ingest: Ingest, size_bytes_max: int, checksums: tuple[str, ...]) -> Received:
+    received, taken = await ctx.body.take(size_bytes_max, checksums)
+    if taken.extents:
+        ingest.adopt(taken.extents)
+    else:
+        await ingest.write(taken.payload)
+    return received
 
 
 def _counting(ingest: Ingest, size_bytes_max: int) -> Sink:

@@ -1,0 +1,71 @@
+"""The files that the native plane is writing: from their creation until a record names them, or they are gone."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from nimbus._native.plane import Upload
+from nimbus.base.errors import NimbusError
+from nimbus.data.foreign import ForeignBlob
+from nimbus.store.ingest import Extents
+from nimbus.store.records import Extent
+
+
+class NativeWrites(Protocol):
+    """What is needed of a data engine whose bytes native code brings."""
+
+    def append(self, payload: bytes) -> bytes: ...
+
+    def begin_blob(self, size: int) -> ForeignBlob: ...
+
+    def drop(self, location: bytes) -> None: ...
+
+
+class Blobs:
+    """Any thread. Removing is done in the background: unlinking a large file takes its time."""
+
+    def __init__(self, data: NativeWrites) -> None:
+        self._data = data
+        self._blobs: dict[int, ForeignBlob] = {}  # by descriptor
+        self._removing = ThreadPoolExecutor(1, "plane removals")
+
+    def begin(self, size: int) -> int:
+        """The descriptor of a new file. Blocking, as long as opening one. Raises as `begin_blob` of the engine."""
+        blob = self._data.begin_blob(size)
+        self._blobs[blob.fd] = blob
+        return blob.fd
+
+    def finish(self, upload: Upload) -> Extents:
+        """The extents of a file that is whole and synced; of one that cannot be finished nothing stays.
+
+        Its descriptor is closed then, and may be that of another file already.
+        """
+        blob = self._blobs.pop(upload.fd)
+        try:
+            return (Extent(blob.finish(upload.size, upload.table_hash), upload.size),)
+        except BaseException:
+            self._removing.submit(blob.discard)
+            raise
+
+    def failure(self, upload: Upload) -> NimbusError:
+        """What it means that the file could not be written or synced."""
+        number = upload.error_number
+        return self._blobs[upload.fd].failure(abs(number), of_sync=number < 0)
+
+    def remove(self, fd: int) -> None:
+        """Nobody wants the file; -1 is none. REQUIRES: it was not finished."""
+        blob = self._blobs.pop(fd, None)
+        if blob is not None:
+            self._removing.submit(blob.discard)
+
+    def drop(self, extents: Extents) -> None:
+        """Nobody wants what was finished."""
+        for extent in extents:
+            self._removing.submit(self._data.drop, extent.location)
+
+    def close(self) -> None:
+        """Remove what is left, and return when it is gone."""
+        for fd in list(self._blobs):
+            self.remove(fd)
+        self._removing.shutdown(wait=True)
