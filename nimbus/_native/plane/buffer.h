@@ -52,7 +52,8 @@ static inline void nb_buffer_consume(nb_buffer *buffer, size_t count) {
 static inline bool nb_buffer_put(nb_buffer *buffer, const void *bytes, size_t count) {
     if (count > nb_buffer_room(buffer))
         return false;
-    memcpy(buffer->data + buffer->end, bytes, count);
+    if (count) /* nothing may lie nowhere, but memcpy must not see that */
+        memcpy(buffer->data + buffer->end, bytes, count);
     buffer->end += count;
     return true;
 }
