@@ -49,6 +49,23 @@ def bench_get_against_the_limit(
         )
 
 
+def bench_get_with_an_access_log(benchmark: Any, contests: Contests, native_server: Server, bench_dir: Path) -> None:
+    _put(native_server, "logged", KIB)
+    peer = load.write_requests(bench_dir / "peer", [load.signed("GET", native_server.port, "/bench/logged")])
+    options = ("--access-log", str(bench_dir / "access.log"))
+    with servers.nimbus(bench_dir / "logged", data_plane="on", options=options) as logging:
+        exchange(logging, load.signed("PUT", logging.port, "/bench"))
+        _put(logging, "logged", KIB)
+        ours = load.write_requests(bench_dir / "ours", [load.signed("GET", logging.port, "/bench/logged")])
+        contests.run(
+            benchmark,
+            "native GET 1KiB with an access log",
+            round_of(logging, ours, 20_000),
+            round_of(native_server, peer, 20_000),
+            peer_name="the same without",
+        )
+
+
 def bench_get_of_what_is_not_cached(
     benchmark: Any, contests: Contests, native_server: Server, nginx_server: Server, bench_dir: Path
 ) -> None:

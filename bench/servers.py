@@ -52,10 +52,10 @@ def _resident_bytes(pid: int) -> int:
 
 
 @contextmanager
-def nimbus(data_dir: Path, *, data_plane: str = "off") -> Iterator[Server]:
+def nimbus(data_dir: Path, *, data_plane: str = "off", options: tuple[str, ...] = ()) -> Iterator[Server]:
     """Our server with its embedded defaults and the credentials test/test."""
     command = [sys.executable, "-m", "nimbus", "serve", "--data", str(data_dir), "--listen", "127.0.0.1:0"]
-    command += ["--data-plane", data_plane]
+    command += ["--data-plane", data_plane, *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert process.stdout is not None

@@ -406,6 +406,8 @@ cdef extern from "plane/counters.h" nogil:
         uint64_t requests[6][6]
         uint64_t latency[6][24]
         uint64_t latency_sum_us[6]
+        uint64_t body_bytes[6]
+        uint64_t answer_bytes[6]
         uint64_t received_bytes
         uint64_t sent_bytes
         uint64_t relayed_bytes

@@ -316,7 +316,8 @@ class Plane:
         """Counters since the start, without stopping anybody.
 
         Plain ones by name; for each of OPERATIONS `requests_<operation>` by status class (0: no answer),
-        `latency_<operation>` by power-of-two buckets of microseconds, and `latency_sum_us_<operation>`.
+        `latency_<operation>` by power-of-two buckets of microseconds with `latency_sum_us_<operation>`, and
+        `body_bytes_<operation>` and `answer_bytes_<operation>`.
         """
 
 # --- bytes that the application has the plane send ----------------------------------------------------------

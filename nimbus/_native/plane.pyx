@@ -405,6 +405,8 @@ cdef class Plane:
             answer[f"requests_{name}"] = [c.requests[<int>index][<int>i] for i in range(6)]
             answer[f"latency_{name}"] = [c.latency[<int>index][<int>i] for i in range(24)]
             answer[f"latency_sum_us_{name}"] = c.latency_sum_us[<int>index]
+            answer[f"body_bytes_{name}"] = c.body_bytes[<int>index]
+            answer[f"answer_bytes_{name}"] = c.answer_bytes[<int>index]
         return answer
 
 

@@ -77,6 +77,14 @@ PLANE_REQUESTS: Final = _counter(
 PLANE_REQUEST_SECONDS: Final = _histogram(
     "nimbus_plane_request_duration_seconds", "Time from the head of a request to the last byte sent.", "operation"
 )
+PLANE_BODY_BYTES: Final = _counter(
+    "nimbus_plane_body_bytes_total",
+    "Bytes taken of request bodies, without the framing of chunks.",
+    "operation",
+)
+PLANE_ANSWER_BYTES: Final = _counter(
+    "nimbus_plane_answer_bytes_total", "Bytes of answers handed to the kernel, heads included.", "operation"
+)
 PLANE_CONNECTIONS: Final = _gauge("nimbus_plane_connections", "Client connections open now.")
 PLANE_IN_FLIGHT: Final = _gauge("nimbus_plane_requests_in_flight", "Requests being answered now.")
 # Counters of the plane that go by one name: the plane's own name -> the metric.
@@ -136,6 +144,8 @@ METRICS: Final = (
     GARBAGE_AGAIN,
     PLANE_REQUESTS,
     PLANE_REQUEST_SECONDS,
+    PLANE_BODY_BYTES,
+    PLANE_ANSWER_BYTES,
     PLANE_CONNECTIONS,
     PLANE_IN_FLIGHT,
     *PLANE_COUNTERS.values(),

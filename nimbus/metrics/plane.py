@@ -32,4 +32,6 @@ class PlaneSource:
             latency = tuple(cast(list[int], counters[f"latency_{operation}"]))
             sum_us = cast(int, counters[f"latency_sum_us_{operation}"])
             if any(latency):
+                yield Reading(names.PLANE_BODY_BYTES, cast(int, counters[f"body_bytes_{operation}"]), (operation,))
+                yield Reading(names.PLANE_ANSWER_BYTES, cast(int, counters[f"answer_bytes_{operation}"]), (operation,))
                 yield Reading(names.PLANE_REQUEST_SECONDS, Distribution(latency, sum_us / 1e6), (operation,))

@@ -82,7 +82,9 @@ static void settle(nb_conn *conn) {
         return;
     conn->in_flight = false;
     atomic_fetch_sub(&conn->worker->plane->in_flight, 1);
-    nb_count_request(&conn->worker->metrics, conn->operation, conn->status, now_us - conn->started_us);
+    nb_ended ended = {conn->operation, conn->status, now_us - conn->started_us, nb_body_taken(&conn->body),
+                      conn->moved_bytes};
+    nb_count_request(&conn->worker->metrics, &ended);
 }
 
 /* What the present request holds besides buffers. */
@@ -264,7 +266,7 @@ nb_chunked_verdict nb_conn_take_body(nb_conn *conn, nb_span *payload) {
     size_t before = rest.len;
     nb_chunked_verdict verdict = nb_chunked_next(&body->chunked, &rest, payload);
     body->done = verdict == NB_CHUNKED_DONE;
-    body->taken += verdict == NB_CHUNKED_DATA ? payload->len : 0;
+    body->unchunked += verdict == NB_CHUNKED_DATA ? payload->len : 0;
     nb_buffer_consume(conn->in, before - rest.len);
     return verdict;
 }
@@ -277,7 +279,8 @@ static void begin_body(nb_conn *conn, const nb_request *request) {
         conn->body = (nb_body){.framing = NB_BODY_CHUNKED};
         nb_chunked_init(&conn->body.chunked);
     } else if (request->content_length > 0) {
-        conn->body = (nb_body){.framing = NB_BODY_LENGTH, .left = (uint64_t)request->content_length};
+        uint64_t size = (uint64_t)request->content_length;
+        conn->body = (nb_body){.framing = NB_BODY_LENGTH, .declared = size, .left = size};
     }
     conn->body.expects_continue = request->expects_continue;
     conn->body.drains =

@@ -15,6 +15,8 @@ void nb_plane_counters(nb_plane *plane, nb_counters *out) {
         add(&out->requests[0][0], &m->requests[0][0], NB_OPERATIONS * NB_STATUS_CLASSES);
         add(&out->latency[0][0], &m->latency[0][0], NB_OPERATIONS * NB_LATENCY_BUCKETS);
         add(out->latency_sum_us, m->latency_sum_us, NB_OPERATIONS);
+        add(out->body_bytes, m->body_bytes, NB_OPERATIONS);
+        add(out->answer_bytes, m->answer_bytes, NB_OPERATIONS);
         add(&out->received_bytes, &m->received_bytes, 1);
         add(&out->sent_bytes, &m->sent_bytes, 1);
         add(&out->relayed_bytes, &m->relayed_bytes, 1);

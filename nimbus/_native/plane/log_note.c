@@ -14,7 +14,6 @@ enum { REQUEST_ID_SIZE_BYTES_MAX = 32, ERROR_SIZE_BYTES_MAX = 64 };
 struct nb_log_note {
     int64_t first_byte_us; /* 0: none yet */
     uint64_t moved_before; /* of conn->moved_bytes: what was no answer yet, and the answer's head */
-    int64_t content_length;
     size_t bucket_size, request_id_size, error_size, request_size;
     char bucket[NB_BUCKET_SIZE_BYTES_MAX];
     char request_id[REQUEST_ID_SIZE_BYTES_MAX];
@@ -58,7 +57,6 @@ void nb_log_begin(nb_conn *conn, const nb_request *request) {
     if (!note)
         return; /* memory is short: a line less */
     memset(note, 0, sizeof *note);
-    note->content_length = request ? request->content_length : 0;
     note->bucket_size = target.bucket_len;
     memcpy(note->bucket, target.name, target.bucket_len);
     note->request_size = size;
@@ -124,13 +122,6 @@ void nb_log_send(nb_conn *conn, nb_span bytes) {
         note->error_size = take_between(rest, "<Code>", "</Code>", note->error, sizeof note->error);
 }
 
-/* Of the request's body; without the framing of chunks. */
-static uint64_t received_bytes(const nb_conn *conn) {
-    if (conn->body.framing == NB_BODY_LENGTH)
-        return (uint64_t)conn->note->content_length - conn->body.left;
-    return conn->body.framing == NB_BODY_CHUNKED ? conn->body.taken : 0;
-}
-
 static nb_span span_of_text(const char *text) { return (nb_span){text, strlen(text)}; }
 
 static size_t write_subject(const nb_conn *conn, char *out) {
@@ -159,7 +150,7 @@ static size_t write_outcome(const nb_conn *conn, int64_t now_us, char *out) {
         .request_id = {note->request_id, note->request_id_size},
         .via = conn->operation == NB_OP_RELAYED ? "relayed" : "native",
         .status = note->first_byte_us ? conn->status : 0,
-        .received_bytes = received_bytes(conn),
+        .received_bytes = nb_body_taken(&conn->body),
         .sent_bytes = conn->moved_bytes > note->moved_before ? conn->moved_bytes - note->moved_before : 0,
         .first_byte_us = note->first_byte_us ? note->first_byte_us - conn->started_us : -1,
         .total_us = now_us - conn->started_us,

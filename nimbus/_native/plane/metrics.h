@@ -19,6 +19,8 @@ typedef struct {
     _Atomic uint64_t requests[NB_OPERATIONS][NB_STATUS_CLASSES];
     _Atomic uint64_t latency[NB_OPERATIONS][NB_LATENCY_BUCKETS];
     _Atomic uint64_t latency_sum_us[NB_OPERATIONS];
+    _Atomic uint64_t body_bytes[NB_OPERATIONS];   /* of requests, without the framing of chunks */
+    _Atomic uint64_t answer_bytes[NB_OPERATIONS]; /* heads included */
     _Atomic uint64_t received_bytes, sent_bytes;
     _Atomic uint64_t relayed_bytes, relayed_body_bytes; /* of answers; of requests: bulk goes neither way */
     _Atomic uint64_t accepted, refused, timed_out, malformed, accept_failures, upstream_failures, unreadable;
@@ -29,14 +31,26 @@ static inline void nb_count(_Atomic uint64_t *counter, uint64_t by) {
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by, memory_order_relaxed);
 }
 
-static inline void nb_count_request(nb_metrics *m, nb_operation operation, int status, int64_t took_us) {
-    int class = status >= 100 && status < 600 ? status / 100 : 0;
-    int bucket = took_us <= 0 ? 0 : 64 - __builtin_clzll((unsigned long long)took_us);
+/* What is known of a request at its end. */
+typedef struct {
+    nb_operation operation;
+    int status;
+    int64_t took_us;
+    uint64_t body_bytes, answer_bytes;
+} nb_ended;
+
+static inline void nb_count_request(nb_metrics *m, const nb_ended *ended) {
+    nb_operation operation = ended->operation;
+    uint64_t took_us = ended->took_us > 0 ? (uint64_t)ended->took_us : 0;
+    int class = ended->status >= 100 && ended->status < 600 ? ended->status / 100 : 0;
+    int bucket = took_us ? 64 - __builtin_clzll((unsigned long long)took_us) : 0;
     if (bucket >= NB_LATENCY_BUCKETS)
         bucket = NB_LATENCY_BUCKETS - 1;
     nb_count(&m->requests[operation][class], 1);
     nb_count(&m->latency[operation][bucket], 1);
-    nb_count(&m->latency_sum_us[operation], took_us > 0 ? (uint64_t)took_us : 0);
+    nb_count(&m->latency_sum_us[operation], took_us);
+    nb_count(&m->body_bytes[operation], ended->body_bytes);
+    nb_count(&m->answer_bytes[operation], ended->answer_bytes);
 }
 
 #endif

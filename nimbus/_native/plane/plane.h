@@ -85,13 +85,16 @@ typedef enum {
 /* How the body of the present request is framed, and what is still to come of it. */
 typedef struct {
     enum { NB_BODY_NONE, NB_BODY_LENGTH, NB_BODY_CHUNKED } framing;
-    uint64_t left;
-    uint64_t taken; /* of one in chunks */
+    uint64_t declared, left; /* of one with a length */
+    uint64_t unchunked;      /* taken of one in chunks */
     nb_chunked chunked;
     bool done;
     bool expects_continue; /* the peer waits for an invitation */
     bool drains;           /* when nobody wants it, reading it is cheaper than a new connection */
 } nb_body;
+
+/* How much of it was taken, without the framing of chunks. */
+static inline uint64_t nb_body_taken(const nb_body *body) { return body->declared - body->left + body->unchunked; }
 
 struct nb_conn {
     nb_source source; /* first: an epoll event's pointer is the connection's */

@@ -103,15 +103,19 @@ def test_the_counters_of_the_native_plane_become_readings() -> None:
             f"requests_{operation}": [0] * 6,
             f"latency_{operation}": [0] * BUCKETS,
             f"latency_sum_us_{operation}": 0,
+            f"body_bytes_{operation}": 0,
+            f"answer_bytes_{operation}": 0,
         }
     first = OPERATIONS[0]
     counters |= {f"requests_{first}": [0, 0, 5, 0, 1, 0], f"latency_sum_us_{first}": 30}
+    counters |= {f"body_bytes_{first}": 10, f"answer_bytes_{first}": 20}
     counters[f"latency_{first}"] = [0, 0, 0, 6] + [0] * (BUCKETS - 4)
     source = PlaneSource(lambda: counters, OPERATIONS)
     found = read(source)
     assert found[names.PLANE_REQUESTS, (first, "2")] == 5
     assert found[names.PLANE_REQUESTS, (first, "4")] == 1
     assert found[names.PLANE_REQUEST_SECONDS, (first,)] == Distribution((0, 0, 0, 6) + (0,) * 20, 30e-6)
+    assert (found[names.PLANE_BODY_BYTES, (first,)], found[names.PLANE_ANSWER_BYTES, (first,)]) == (10, 20)
     assert found[names.PLANE_CONNECTIONS, ()] == 3
-    assert len(found) == 2 + len(names.PLANE_COUNTERS) + 2 + 1
+    assert len(found) == 2 + len(names.PLANE_COUNTERS) + 2 + 3
     assert b"nimbus_plane_received_bytes_total 7\n" in scrape([source])
