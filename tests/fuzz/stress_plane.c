@@ -359,7 +359,8 @@ static size_t sign(char out[HEAD_SIZE_MAX], const char *line, const char *header
 
 static int open_connection(void) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    MUST(fd >= 0 && (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 || atomic_load(&is_over)));
+    bool is_in = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    MUST(is_in || (fd >= 0 && atomic_load(&plane->state) != NB_RUNNING)); /* nobody is let in any more */
     struct timeval patience = {.tv_sec = 30};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     return fd;
