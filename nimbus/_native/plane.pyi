@@ -315,8 +315,8 @@ class Plane:
     def counters(self) -> dict[str, int | list[int]]:
         """Counters since the start, without stopping anybody.
 
-        Plain ones by name; for each of OPERATIONS `requests_` by status class (0: no answer), `latency_` by power of two
-        of microseconds, `latency_sum_us_`, `body_bytes_` and `answer_bytes_`.
+        Plain ones by name; for each of OPERATIONS `requests_` by status class (0: no answer), `latency_` by powers
+        of two of microseconds, `latency_sum_us_`, `body_bytes_` and `answer_bytes_`.
         """
 
 # --- bytes that the application has the plane send ----------------------------------------------------------
