@@ -108,7 +108,7 @@ def running(folder: Path, *arguments: str) -> Iterator[Server]:
         yield Server(ready[1], ready[2], int(ready[3]), process.pid, folder / "data")
     finally:
         status = _stop(process)
-    assert (status, errors.read_text()) == (0, FAREWELL)
+    assert (status, errors.read_text()) == (0, FAREWELL), (status, errors.read_text())
 
 
 def _stop(process: subprocess.Popen[str]) -> int:
