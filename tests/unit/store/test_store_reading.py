@@ -77,6 +77,28 @@ async def test_reader_that_leaves_early_frees_its_bytes(node: Node) -> None:
     assert node.stored() == 0
 
 
+@pytest.mark.parametrize("bodies", [FEW, BODIES], ids=["inline", "manifest"])
+async def test_who_reads_the_bytes_itself_finds_them_until_the_last_hold_is_let_go(
+    node: Node, bodies: dict[int, bytes]
+) -> None:
+    record = await node.put_multipart("k", bodies)
+    first, second = node.store.hold(record), node.store.hold(record)
+    whole = b"".join(bodies.values())
+    span, got = Span(5, record.size - 3), b""
+    async for extent, start, end in node.store.extents(record, span):
+        if not got:
+            await node.store.delete_object("b", "k", None)
+            await node.store.collect_garbage()
+            first()
+        got += b"".join([piece async for piece in node.data.read(extent.location, start, end)])
+        await node.store.collect_garbage()
+    assert got == whole[5:-3]
+    assert node.stored() == len(bodies)
+    second()
+    await node.check_nothing_leaked()
+    assert node.stored() == 0
+
+
 async def test_metadata_replaced_under_a_reader_frees_nothing(node: Node) -> None:
     record = await node.put("k", b"body")
     reader = node.store.read(record, Span(0, 4))
