@@ -239,7 +239,7 @@ def log_request(key: bytes, method: bytes, target: bytes, user_agent: bytes, ref
 class AccessLog:
     """The access log: lines from the event loop and from the plane's threads, written by a thread of its own.
 
-    Must always hold: `write` is called by one thread; `close` comes after the plane has stopped.
+    Must always hold: `write` is called by one thread; one that is closed lives on while a plane runs that puts into it.
     """
 
     rings: int

@@ -321,9 +321,7 @@ cdef class Plane:
 
     def __dealloc__(self):
         if self.plane != NULL:
-            if self.running:
-                with nogil:
-                    nb_plane_stop(self.plane)
+            self.stop()
             nb_plane_free(self.plane)
 
     def start(self):
@@ -332,15 +330,19 @@ cdef class Plane:
         if not nb_plane_start(self.plane, &error):
             raise OSError(error.decode())
         self.running = True
+        if self.log is not None:
+            self.log.lend()
 
     def drain(self):
         nb_plane_drain(self.plane)
 
-    def stop(self):
+    cpdef stop(self):
         if self.running:
             self.running = False
             with nogil:
                 nb_plane_stop(self.plane)
+            if self.log is not None:
+                self.log.give_back()
 
     def set_keys(self, keys, str region not None):
         rows = [(key.access_key.encode(), key.secret.encode(), key.user_id.encode()) for key in keys]

@@ -33,6 +33,8 @@ cdef class AccessLog:
 
     cdef nb_log *log  # NULL once it is closed
     cdef readonly unsigned int rings
+    cdef int planes  # whose threads put lines in
+    cdef bint is_closing
 
     def __cinit__(self, str path not None, unsigned int threads=0):
         encoded = path.encode("utf-8", "surrogateescape")
@@ -80,8 +82,19 @@ cdef class AccessLog:
         cdef nb_log_counters found = nb_log_count(self.opened())
         return found.written_lines, found.dropped_lines
 
+    cdef lend(self):
+        self.planes += 1
+
+    cdef give_back(self):
+        self.planes -= 1
+        if self.is_closing:
+            self.close()
+
     cpdef close(self):
         cdef nb_log *log = self.log
+        self.is_closing = True
+        if self.planes:
+            return  # a server that failed closes its parts with the threads still there
         self.log = NULL
         with nogil:
             nb_log_close(log)

@@ -275,14 +275,14 @@ class Front:
 
 
 @contextmanager
-def front(**settings: Any) -> Iterator[Front]:
+def front(log: plane.AccessLog | None = None, **settings: Any) -> Iterator[Front]:
     """A plane on a port of its own."""
     with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         listener.setblocking(False)
         path = Path(folder) / "behind.sock"
         behind = Behind(path)
         token = secrets.token_hex(32)
-        native = plane.Plane(Settings(listener.fileno(), str(path), token, **settings))
+        native = plane.Plane(Settings(listener.fileno(), str(path), token, **settings), log)
         running = Front(native, behind, listener.getsockname()[:2], token)
         native.start()
         try:

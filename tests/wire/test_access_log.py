@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from nimbus._native.plane import AccessLog
 from tests.wire.conftest import DATA_PLANES
+from tests.wire.plane_front import front
 from tests.wire.serving import Server, running
 
 PATIENCE_S = 20.0
@@ -199,6 +201,20 @@ def test_the_file_is_opened_anew_on_sighup(mode: str, tmp_path: Path) -> None:
             time.sleep(0.02)
         client.list_buckets()
     assert (len(lines_of(moved)), len(lines_of(log))) == (1, 1)
+
+
+def test_a_log_that_is_closed_under_a_running_plane_lives_as_long_as_the_plane(tmp_path: Path) -> None:
+    """A server that has failed closes its parts in that order."""
+    log = AccessLog(str(tmp_path / "log"), 2)
+    with front(log) as plane:
+        log.close()
+        peer = plane.connect()
+        peer.send(b"GET /large?4 HTTP/1.1\r\nHost: x\r\n\r\n")
+        peer.response()
+        assert plane.eventually(lambda: plane.counter("in_flight") == 0)
+    assert [line["target"] for line in lines_of(tmp_path / "log")] == ["/large?4"]
+    with pytest.raises(AssertionError, match="closed"):
+        log.counters()
 
 
 @pytest.mark.parametrize("mode", DATA_PLANES)
