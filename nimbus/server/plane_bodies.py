@@ -68,6 +68,8 @@ class HeldBodies:
     async def take(self, ticket: int, declared: Declared, size_bytes_max: int, checksums: Collection[str]) -> Taken:
         """See `HeldBody`."""
         assert ticket not in self._waiting, f"the ticket {ticket} is used already"
+        if self._has_ended:
+            return _never_came()
         size = declared.payload_size
         is_small = size is not None and size <= SEGMENT_OBJECT_SIZE_BYTES_MAX
         fd = -1 if is_small else self._blobs.begin(size or 0)
@@ -103,7 +105,7 @@ class HeldBodies:
         for ticket in list(self._waiting):
             waiter = self._waiting.pop(ticket, None)
             if waiter is not None:
-                self._tell(waiter, Taken(wire_size=0, ended=True, failure=incomplete()))
+                self._tell(waiter, _never_came())
 
     def _outcome(self, upload: Upload, waiter: _Waiter) -> Taken:
         wire_size, ended = upload.received_bytes, upload.has_ended
@@ -145,6 +147,10 @@ class _Offer:
 
     async def take(self, declared: Declared, size_bytes_max: int, checksums: Collection[str]) -> Taken:
         return await self._bodies.take(self._ticket, declared, size_bytes_max, checksums)
+
+
+def _never_came() -> Taken:
+    return Taken(wire_size=0, ended=True, failure=incomplete())
 
 
 def failure_of(upload: Upload, access_key: str, blobs: Blobs) -> Exception:

@@ -11,9 +11,9 @@ from nimbus.base.span import Span
 from nimbus.data.memory import MemoryDataStore
 from nimbus.meta import keys
 from nimbus.meta.memory import MemoryMap
-from nimbus.store.api import Digests, NewObject
-from nimbus.store.records import Object
-from tests.unit.store.node import NEW, Node, etag_of, running
+from nimbus.store.api import Digests, Ingest, NewObject
+from nimbus.store.records import Extent, Object
+from tests.unit.store.node import NEW, Node, digests_of, etag_of, running
 
 KEYS = ["a", "a/b", "//", ".", "..", "a/", "%2F", "\U0001f600", "a\x00b", "ü", "\x7f", "k" * 1024]
 
@@ -183,6 +183,37 @@ async def test_aborted_ingest_leaves_nothing(node: Node) -> None:
     await ingest.abort()
     await ingest.abort()
     assert node.stored() == 0
+
+
+async def adopted(node: Node, body: bytes) -> Ingest:
+    """An ingest of bytes that somebody else has stored."""
+    writer = node.data.writer(len(body))
+    await writer.write(body)
+    ingest = node.store.ingest(len(body))
+    ingest.adopt((Extent(await writer.finish(), len(body)),))
+    return ingest
+
+
+async def test_adopted_bytes_are_the_object(node: Node) -> None:
+    put = await node.store.put_object("b", "k", NEW, await adopted(node, b"body"), digests_of(b"body"), None)
+    assert (put.size, await node.get("k")) == (4, b"body")
+
+
+async def test_adopted_bytes_of_an_aborted_ingest_are_freed(node: Node) -> None:
+    ingest = await adopted(node, b"body")
+    assert node.stored() == 1
+    await ingest.abort()
+    await ingest.abort()
+    await node.check_nothing_leaked()
+    assert node.stored() == 0
+
+
+async def test_adopted_bytes_of_a_refused_put_are_freed(node: Node) -> None:
+    await node.put("k", b"body")
+    with pytest.raises(ConditionLost):
+        await node.store.put_object("b", "k", NEW, await adopted(node, b"other"), digests_of(b"other"), only_new)
+    await node.check_nothing_leaked()
+    assert node.stored() == 1
 
 
 async def test_put_with_a_refusing_condition_drops_its_bytes(node: Node) -> None:
