@@ -403,7 +403,7 @@ cdef extern from "plane/lookup.h" nogil:
 
 cdef extern from "plane/counters.h" nogil:
     ctypedef struct nb_counters:
-        uint64_t requests[6][6]
+        uint64_t requests[6][600]
         uint64_t latency[6][24]
         uint64_t latency_sum_us[6]
         uint64_t body_bytes[6]
@@ -412,6 +412,7 @@ cdef extern from "plane/counters.h" nogil:
         uint64_t sent_bytes
         uint64_t relayed_bytes
         uint64_t relayed_body_bytes
+        uint64_t read_bytes
         uint64_t accepted
         uint64_t refused
         uint64_t timed_out

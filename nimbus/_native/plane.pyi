@@ -5,7 +5,7 @@ runs, for tests and for whoever needs one by itself. The second part is the list
 """
 
 from collections.abc import Iterable
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from typing_extensions import Buffer
 
@@ -312,10 +312,10 @@ class Plane:
     def clear_cache(self) -> None:
         """Forget every object."""
 
-    def counters(self) -> dict[str, int | list[int]]:
+    def counters(self) -> dict[str, Any]:
         """Counters since the start, without stopping anybody.
 
-        Plain ones by name; for each of OPERATIONS `requests_` by status class (0: no answer), `latency_` by powers
+        Plain ones by name; for each of OPERATIONS `requests_` by status (0: no answer), `latency_` by powers
         of two of microseconds, `latency_sum_us_`, `body_bytes_` and `answer_bytes_`.
         """
 

@@ -263,6 +263,7 @@ OPERATIONS = ("relayed", "get", "head", "put", "part", "refused")
 cdef tuple PLAIN_COUNTERS = (
     "received_bytes", "sent_bytes", "accepted", "refused", "timed_out", "malformed", "accept_failures",
     "upstream_failures", "connections", "in_flight", "relayed_bytes", "relayed_body_bytes", "unreadable",
+    "read_bytes",
 )
 
 
@@ -402,9 +403,11 @@ cdef class Plane:
         answer = dict(zip(PLAIN_COUNTERS, (
             c.received_bytes, c.sent_bytes, c.accepted, c.refused, c.timed_out, c.malformed, c.accept_failures,
             c.upstream_failures, c.connections, c.in_flight, c.relayed_bytes, c.relayed_body_bytes, c.unreadable,
+            c.read_bytes,
         )))
         for index, name in enumerate(OPERATIONS):
-            answer[f"requests_{name}"] = [c.requests[<int>index][<int>i] for i in range(6)]
+            statuses = [c.requests[<int>index][<int>i] for i in range(600)]
+            answer[f"requests_{name}"] = {status: count for status, count in enumerate(statuses) if count}
             answer[f"latency_{name}"] = [c.latency[<int>index][<int>i] for i in range(24)]
             answer[f"latency_sum_us_{name}"] = c.latency_sum_us[<int>index]
             answer[f"body_bytes_{name}"] = c.body_bytes[<int>index]

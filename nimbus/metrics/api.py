@@ -53,5 +53,5 @@ class Source(Protocol):
     """Something that can be read. Called on the event loop at every scrape, so it neither blocks nor raises."""
 
     def read(self) -> Iterable[Reading]:
-        """Every series it has; each at most once, and none that another source has."""
+        """Every series it has, each at most once. The same series of two sources is the sum of both."""
         ...

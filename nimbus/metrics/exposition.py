@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import Final
 
-from nimbus.metrics.api import Distribution, Metric, Reading, Source
+from nimbus.metrics.api import Distribution, Metric, Source
 from nimbus.metrics.durations import BOUNDS_S
 from nimbus.metrics.names import METRICS
+
+Value = float | Distribution
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _LABEL_ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
@@ -23,23 +25,34 @@ _BOUNDS: Final = (*map(repr, BOUNDS_S), "+Inf")
 
 def scrape(sources: Iterable[Source]) -> bytes:
     """The readings of all sources, metric by metric in the order of names.py."""
-    series: dict[Metric, list[Reading]] = {metric: [] for metric in METRICS}
+    families: dict[Metric, dict[tuple[str, ...], Value]] = {metric: {} for metric in METRICS}
     for source in sources:
         for reading in source.read():
-            series[reading.metric].append(reading)
-    lines = (line for metric, readings in series.items() if readings for line in _family(metric, readings))
+            series = families[reading.metric]
+            known = series.get(reading.labels)
+            series[reading.labels] = reading.value if known is None else _sum(known, reading.value)
+    lines = (line for metric, series in families.items() if series for line in _family(metric, series))
     return "".join(lines).encode()
 
 
-def _family(metric: Metric, readings: list[Reading]) -> Iterator[str]:
+def _sum(one: Value, other: Value) -> Value:
+    if isinstance(one, Distribution) and isinstance(other, Distribution):
+        counts = tuple(a + b for a, b in zip(one.counts, other.counts, strict=True))
+        return Distribution(counts, one.sum_s + other.sum_s)
+    assert not isinstance(one, Distribution), "a metric is of one kind"
+    assert not isinstance(other, Distribution), "a metric is of one kind"
+    return one + other
+
+
+def _family(metric: Metric, series: dict[tuple[str, ...], Value]) -> Iterator[str]:
     yield f"# HELP {metric.name} {metric.help.translate(_HELP_ESCAPES)}\n"
     yield f"# TYPE {metric.name} {metric.kind.value}\n"
-    for reading in readings:
-        labels = _labels(metric, reading)
-        if isinstance(reading.value, Distribution):
-            yield from _histogram(metric.name, labels, reading.value)
+    for values, value in series.items():
+        labels = _labels(metric, values)
+        if isinstance(value, Distribution):
+            yield from _histogram(metric.name, labels, value)
         else:
-            yield f"{metric.name}{_braced(labels)} {_number(reading.value)}\n"
+            yield f"{metric.name}{_braced(labels)} {_number(value)}\n"
 
 
 def _histogram(name: str, labels: str, value: Distribution) -> Iterator[str]:
@@ -51,9 +64,9 @@ def _histogram(name: str, labels: str, value: Distribution) -> Iterator[str]:
     yield f"{name}_count{_braced(labels)} {total}\n"
 
 
-def _labels(metric: Metric, reading: Reading) -> str:
+def _labels(metric: Metric, values: tuple[str, ...]) -> str:
     """operation="GetObject",status="200" """
-    pairs = zip(metric.labels, reading.labels, strict=True)
+    pairs = zip(metric.labels, values, strict=True)
     return ",".join(f'{name}="{value.translate(_LABEL_ESCAPES)}"' for name, value in pairs)
 
 

@@ -23,7 +23,7 @@ def _histogram(name: str, help: str, *labels: str) -> Metric:
     return Metric(name, Kind.HISTOGRAM, help, labels)
 
 
-# --- S3 requests, as the Python front answered them -----------------------------------------------------
+# --- S3 requests, whoever answered them -----------------------------------------------------------------
 # `operation` is S3's name of it; `other` is what this store does not offer, or could not be told from the head.
 REQUESTS: Final = _counter(
     "nimbus_s3_requests_total",
@@ -58,7 +58,7 @@ COMMIT_SYNC_SECONDS: Final = _histogram("nimbus_commit_sync_duration_seconds", "
 
 # --- bytes and the garbage they become ------------------------------------------------------------------
 DATA_WRITTEN_BYTES: Final = _counter("nimbus_data_written_bytes_total", "Bytes written to the data engine.")
-DATA_READ_BYTES: Final = _counter("nimbus_data_read_bytes_total", "Verified bytes read from the data engine.")
+DATA_READ_BYTES: Final = _counter("nimbus_data_read_bytes_total", "Verified bytes of objects that were read.")
 DATA_DROPPED_BYTES: Final = _counter("nimbus_data_dropped_bytes_total", "Bytes given back by the data engine.")
 DATA_SYNC_SECONDS: Final = _histogram("nimbus_data_sync_duration_seconds", "Time of a sync of the data engine.")
 GARBAGE_FREED: Final = _counter("nimbus_garbage_rows_freed_total", "Rows of the garbage queue that were freed.")
@@ -67,23 +67,12 @@ GARBAGE_DISCARDED: Final = _gauge("nimbus_garbage_discarded_writes", "Refused wr
 GARBAGE_AGAIN: Final = _gauge("nimbus_garbage_rows_again", "Garbage rows that are tried again, most after a failure.")
 
 # --- the native plane, in front of the Python front ------------------------------------------------------
+# What the plane answers itself is counted among the S3 requests above, as what it relays is by the application.
 PLANE_REQUESTS: Final = _counter(
-    "nimbus_plane_requests_total",
-    "Requests on native connections, by what became of them and first digit of the status (0: no answer); "
-    "relayed ones are also counted as S3 requests.",
-    "operation",
-    "status_class",
+    "nimbus_plane_requests_total", "Requests on native connections, by what became of them.", "operation"
 )
 PLANE_REQUEST_SECONDS: Final = _histogram(
     "nimbus_plane_request_duration_seconds", "Time from the head of a request to the last byte sent.", "operation"
-)
-PLANE_BODY_BYTES: Final = _counter(
-    "nimbus_plane_body_bytes_total",
-    "Bytes taken of request bodies, without the framing of chunks.",
-    "operation",
-)
-PLANE_ANSWER_BYTES: Final = _counter(
-    "nimbus_plane_answer_bytes_total", "Bytes of answers handed to the kernel, heads included.", "operation"
 )
 PLANE_CONNECTIONS: Final = _gauge("nimbus_plane_connections", "Client connections open now.")
 PLANE_IN_FLIGHT: Final = _gauge("nimbus_plane_requests_in_flight", "Requests being answered now.")
@@ -144,8 +133,6 @@ METRICS: Final = (
     GARBAGE_AGAIN,
     PLANE_REQUESTS,
     PLANE_REQUEST_SECONDS,
-    PLANE_BODY_BYTES,
-    PLANE_ANSWER_BYTES,
     PLANE_CONNECTIONS,
     PLANE_IN_FLIGHT,
     *PLANE_COUNTERS.values(),

@@ -102,7 +102,9 @@ async def node(config: Config, users: tuple[UserEntry, ...]) -> AsyncIterator[No
         if log is not None:
             sources.append(AccessLogSource(log.counters))
         asgi = S3Asgi(app, None if log is None else AccessRecorder(log))
-        front = _front(config, users, map, data, store, app, asgi, log) if config.data_plane == "on" else None
+        front = (
+            _front(config, users, map, data, store, app, asgi, log, bytes_moved) if config.data_plane == "on" else None
+        )
         yield Node(asgi, tuple(sources), Readiness(committer, data), log, front)
 
 
@@ -115,6 +117,7 @@ def _front(
     app: App,
     asgi: S3Asgi,
     log: AccessLog | None,
+    bytes_moved: DataMeter,
 ) -> Front:
     """The native plane before `asgi`. Objects and uploads are its own on local files under a map that only we write."""
     keys = [Key(user.access_key, user.secret_key, user.id) for user in users]
@@ -122,7 +125,7 @@ def _front(
     def listen(bound: Bound, connections: int) -> PlaneListener:
         if not (isinstance(map, CoherentMap) and isinstance(data, LocalDataStore)):
             return PlaneListener(bound, asgi, config, connections, keys, app.host_id, None, None, check_of, log=log)
-        uploads = partial(PlaneUploads, handover=store.handover, data=data, app=app)
+        uploads = partial(PlaneUploads, handover=store.handover, data=data, app=app, meter=bytes_moved)
         sends = partial(PlaneSends, store=store, files=data, checks=check_of)
         return PlaneListener(
             bound, asgi, config, connections, keys, app.host_id, map, data, check_of, uploads, sends, log

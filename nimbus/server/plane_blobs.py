@@ -1,4 +1,4 @@
-"""The files that the native plane is writing: from their creation until a record names them, or they are gone."""
+"""What the native plane has taken in: from its creation until a record names it, or it is gone."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Protocol
 from nimbus._native.plane import Upload
 from nimbus.base.errors import NimbusError
 from nimbus.data.foreign import ForeignBlob
+from nimbus.metrics.storage import DataMeter
 from nimbus.store.ingest import Extents
 from nimbus.store.records import Extent
 
@@ -25,10 +26,17 @@ class NativeWrites(Protocol):
 class Blobs:
     """Any thread. Removing is done in the background: unlinking a large file takes its time."""
 
-    def __init__(self, data: NativeWrites) -> None:
+    def __init__(self, data: NativeWrites, meter: DataMeter) -> None:
         self._data = data
+        self._meter = meter
         self._blobs: dict[int, ForeignBlob] = {}  # by descriptor
         self._removing = ThreadPoolExecutor(1, "plane removals")
+
+    def append(self, payload: bytes) -> Extents:
+        """The extents of bytes that fit into a frame. The thread of the uploads."""
+        extent = Extent(self._data.append(payload), len(payload))
+        self._meter.taken_in_bytes += len(payload)
+        return (extent,)
 
     def begin(self, size: int) -> int:
         """The descriptor of a new file. Blocking, as long as opening one. Raises as `begin_blob` of the engine."""
@@ -39,14 +47,17 @@ class Blobs:
     def finish(self, upload: Upload) -> Extents:
         """The extents of a file that is whole and synced; of one that cannot be finished nothing stays.
 
+        The thread of the uploads.
         Its descriptor is closed then, and may be that of another file already.
         """
         blob = self._blobs.pop(upload.fd)
         try:
-            return (Extent(blob.finish(upload.size, upload.table_hash), upload.size),)
+            extent = Extent(blob.finish(upload.size, upload.table_hash), upload.size)
         except BaseException:
             self._removing.submit(blob.discard)
             raise
+        self._meter.taken_in_bytes += upload.size
+        return (extent,)
 
     def failure(self, upload: Upload) -> NimbusError:
         """What it means that the file could not be written or synced."""

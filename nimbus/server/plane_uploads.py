@@ -20,6 +20,7 @@ from typing import Final
 from nimbus._native.plane import UPLOAD_WANTS, Plane, Upload, succeed_uploads, take_uploads
 from nimbus.auth.api import Head
 from nimbus.base.errors import NimbusError
+from nimbus.metrics.storage import DataMeter
 from nimbus.s3 import codec, model
 from nimbus.s3.app import App, Exchange
 from nimbus.s3.checksums import DEFAULT_ALGORITHM, FULL_OBJECT
@@ -32,7 +33,7 @@ from nimbus.server.plane_bodies import HeldBodies, failure_of
 from nimbus.store.api import Condition, Digests, NewObject
 from nimbus.store.handover import Handover
 from nimbus.store.ingest import Extents
-from nimbus.store.records import Bucket, Extent
+from nimbus.store.records import Bucket
 
 _log = logging.getLogger(__name__)
 GROUP_MAX: Final = 256
@@ -46,12 +47,11 @@ _ADMISSION, _COMMIT, _REFUSAL, _DISCARD = map(UPLOAD_WANTS.index, ("admission", 
 class PlaneUploads:
     """The thread behind the plane's uploads."""
 
-    def __init__(self, plane: Plane, handover: Handover, data: NativeWrites, app: App) -> None:
+    def __init__(self, plane: Plane, handover: Handover, data: NativeWrites, app: App, meter: DataMeter) -> None:
         self._plane = plane
         self._handover = handover
-        self._data = data
         self._app = app
-        self._blobs = Blobs(data)
+        self._blobs = Blobs(data, meter)
         self.bodies = HeldBodies(plane, self._blobs)
         self._named: list[Upload] = []  # of the group that the commit thread is answering
         handover.on_group_end = self._answer
@@ -160,11 +160,10 @@ class PlaneUploads:
         return new_object(request, upload.user_id, checksum_type=FULL_OBJECT), condition
 
     def _extents(self, upload: Upload) -> Extents:
-        size = upload.size
-        if not size:
+        if not upload.size:
             return ()
         if upload.is_small:
-            return (Extent(self._data.append(upload.payload), size),)
+            return self._blobs.append(upload.payload)
         return self._blobs.finish(upload)
 
     # --- refusals -------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from nimbus.data.local import LocalDataStore
 from nimbus.data.location import BLOB, unpack
 from nimbus.meta.committer import OwnedCommitter
 from nimbus.meta.rocksdb import open_rocksdb
+from nimbus.metrics.storage import DataMeter
 from nimbus.s3.api import Services, Settings
 from nimbus.s3.app import App
 from nimbus.s3.asgi import S3Asgi
@@ -66,7 +67,7 @@ async def _serve(folder: Path, mode: str, grace_s: float) -> None:
 
     def uploads_of(plane: Plane) -> PlaneUploads:
         planes.append(plane)
-        return PlaneUploads(plane, store.handover, data, app)
+        return PlaneUploads(plane, store.handover, data, app, DataMeter())
 
     if mode == "on":
         users = [Key(*row) for row in (OWNER, OTHER)]
@@ -81,7 +82,7 @@ async def _serve(folder: Path, mode: str, grace_s: float) -> None:
     await loop.run_in_executor(None, sys.stdin.read)
     await listener.drain(5.0)
     answered = [plane.counters() for plane in planes]
-    taken = {name: sum(sum(one[f"requests_{name}"]) for one in answered) for name in OPERATIONS}  # type: ignore[arg-type]
+    taken = {name: sum(sum(one[f"requests_{name}"].values()) for one in answered) for name in OPERATIONS}  # type: ignore[arg-type]
     taken["body bytes"] = sum(cast(int, one["relayed_body_bytes"]) for one in answered)
     print(msgspec.json.encode(taken).decode(), flush=True)
     await store.close()

@@ -15,22 +15,24 @@ from botocore.exceptions import ClientError
 
 from nimbus import __version__
 from tests.wire.clients import run
+from tests.wire.conftest import DATA_PLANES
 from tests.wire.ops import Doors, doors, labels
 from tests.wire.serving import OTHER, OWNER, User
 
 SECONDS_MAX = 10
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
-    with doors(tmp_path_factory.mktemp("admin"), "--listen", "127.0.0.1:0") as started:
+@pytest.fixture(scope="module", params=DATA_PLANES)
+def server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Doors]:
+    folder = tmp_path_factory.mktemp("admin")
+    with doors(folder, "--listen", "127.0.0.1:0", "--data-plane", request.param) as started:
         yield started
 
 
-@pytest.fixture
-def untouched(tmp_path: Path) -> Iterator[Doors]:
+@pytest.fixture(params=DATA_PLANES)
+def untouched(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Doors]:
     """A server that nobody has asked for anything yet."""
-    with doors(tmp_path, "--listen", "127.0.0.1:0") as started:
+    with doors(tmp_path, "--listen", "127.0.0.1:0", "--data-plane", request.param) as started:
         yield started
 
 

@@ -18,6 +18,7 @@ from nimbus.auth.api import BodyForm, Verified
 from nimbus.base.errors import SpaceExhausted, StoreReadOnly
 from nimbus.data.disk import Disk
 from nimbus.data.local import LocalDataStore
+from nimbus.metrics.storage import DataMeter
 from nimbus.s3.body import Declared, Taken
 from nimbus.s3.errors import S3Error
 from nimbus.server.plane import Key
@@ -39,7 +40,7 @@ class Bench:
         self.front = running
         self.data = LocalDataStore(root)
         self.root = root
-        self.blobs = Blobs(self.data)
+        self.blobs = Blobs(self.data, DataMeter())
         self.bodies = HeldBodies(running.plane, self.blobs)
         self._thread = threading.Thread(target=self._settle)
         self._thread.start()
@@ -241,7 +242,7 @@ def test_an_upload_that_fails_unforeseen_is_the_servers_to_judge(
     data = LocalDataStore(tmp_path)
     with front(takes_uploads=True) as running:
         running.plane.set_keys([Key(*OWNER)], "us-east-1")
-        uploads = PlaneUploads(running.plane, handover, data, None)  # type: ignore[arg-type]
+        uploads = PlaneUploads(running.plane, handover, data, None, DataMeter())  # type: ignore[arg-type]
         uploads.start()
         node = Node(*running.address, tmp_path, 0)
         for _ in range(2):
@@ -257,7 +258,7 @@ def test_an_upload_that_fails_unforeseen_is_the_servers_to_judge(
 
 def test_a_file_that_cannot_be_finished_goes_at_once(tmp_path: Path) -> None:
     data = LocalDataStore(tmp_path)
-    blobs = Blobs(data)
+    blobs = Blobs(data, DataMeter())
     fd = blobs.begin(SIZE)
     upload: Any = SimpleNamespace(fd=fd, size=SIZE, table_hash=1)
     os.close(fd)  # what `finish` does first fails

@@ -82,8 +82,9 @@ static void settle(nb_conn *conn) {
         return;
     conn->in_flight = false;
     atomic_fetch_sub(&conn->worker->plane->in_flight, 1);
+    bool has_body = conn->moved_bytes > conn->body_begins_at;
     nb_ended ended = {conn->operation, conn->status, now_us - conn->started_us, nb_body_taken(&conn->body),
-                      conn->moved_bytes};
+                      has_body ? conn->moved_bytes - conn->body_begins_at : 0};
     nb_count_request(&conn->worker->metrics, &ended);
 }
 
@@ -248,6 +249,10 @@ nb_step nb_conn_flush(nb_conn *conn) {
     return NB_STEP_AGAIN;
 }
 
+void nb_conn_mark_body(nb_conn *conn, size_t body_size_bytes) {
+    conn->body_begins_at = conn->moved_bytes + nb_buffer_used(conn->out) - body_size_bytes;
+}
+
 nb_chunked_verdict nb_conn_take_body(nb_conn *conn, nb_span *payload) {
     nb_body *body = &conn->body;
     if (body->done)
@@ -300,7 +305,7 @@ static nb_step dispatch(nb_conn *conn, size_t head_size) {
     conn->head_size = head_size;
     nb_buffer_consume(conn->in, head_size); /* the head's bytes stay where they are until the next receive */
     conn->scanned = 0;
-    conn->moved_bytes = conn->waited_ms = 0;
+    conn->moved_bytes = conn->body_begins_at = conn->waited_ms = 0;
     conn->started_us = monotonic_us();
     conn->status = 0;
     conn->operation = NB_OP_REFUSED;
@@ -354,7 +359,7 @@ static nb_step wait_for_head(nb_conn *conn) {
 
 static nb_step refuse_head(nb_conn *conn, ssize_t error) {
     conn->started_us = monotonic_us();
-    conn->moved_bytes = 0;
+    conn->moved_bytes = conn->body_begins_at = 0;
     conn->operation = NB_OP_REFUSED;
     nb_log_begin(conn, NULL);
     return nb_conn_refuse_head(conn, error);

@@ -12,13 +12,14 @@ void nb_plane_counters(nb_plane *plane, nb_counters *out) {
     memset(out, 0, sizeof *out);
     for (unsigned i = 0; i < plane->worker_count; i++) {
         nb_metrics *m = &plane->workers[i].metrics;
-        add(&out->requests[0][0], &m->requests[0][0], NB_OPERATIONS * NB_STATUS_CLASSES);
+        add(&out->requests[0][0], &m->requests[0][0], NB_OPERATIONS * NB_STATUSES);
         add(&out->latency[0][0], &m->latency[0][0], NB_OPERATIONS * NB_LATENCY_BUCKETS);
         add(out->latency_sum_us, m->latency_sum_us, NB_OPERATIONS);
         add(out->body_bytes, m->body_bytes, NB_OPERATIONS);
         add(out->answer_bytes, m->answer_bytes, NB_OPERATIONS);
         add(&out->received_bytes, &m->received_bytes, 1);
         add(&out->sent_bytes, &m->sent_bytes, 1);
+        add(&out->read_bytes, &m->read_bytes, 1);
         add(&out->relayed_bytes, &m->relayed_bytes, 1);
         add(&out->relayed_body_bytes, &m->relayed_body_bytes, 1);
         add(&out->accepted, &m->accepted, 1);

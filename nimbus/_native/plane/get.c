@@ -120,12 +120,16 @@ static nb_get_verdict answer_object(
     if (!nb_read_plan_make(request, query, *entry, &plan) || !(conn->out = nb_buffer_take(&conn->worker->buffers)) ||
         !nb_read_put_head(conn, *entry, query, &plan))
         return NB_GET_RELAY;
+    size_t head_size = nb_buffer_used(conn->out);
     nb_status status = prepare(conn, *entry, &plan);
     if (status == NB_WOULD_BLOCK)
         return wait_for_disk(conn, entry, &plan);
     bool has_more = plan.sends_body && plan.start < plan.end && !is_small(*entry, &plan);
     if (status != NB_OK || (has_more && !begin_body(conn, entry, &plan)))
         return NB_GET_RELAY;
+    size_t copied = nb_buffer_used(conn->out) - head_size;
+    nb_conn_mark_body(conn, copied);
+    nb_count(&conn->worker->metrics.read_bytes, copied);
     conn->status = plan.status;
     conn->phase = NB_PHASE_REPLY;
     nb_conn_set_timer(conn, NB_TIMER_PACE);

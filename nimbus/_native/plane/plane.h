@@ -115,6 +115,7 @@ struct nb_conn {
     nb_buffer *out;
     size_t scanned;   /* of the head in `in` */
     uint64_t moved_bytes; /* of the present body or answer, for the pace */
+    uint64_t body_begins_at; /* of moved_bytes: the end of the head of an answer of our own; 0: it is relayed */
     uint64_t waited_ms;
     uint64_t lingered_bytes;
     int64_t started_us; /* when the request's head was whole */
@@ -227,6 +228,7 @@ void nb_conn_expire(nb_conn *conn);
 void nb_conn_set_timer(nb_conn *conn, nb_timer_kind kind);
 bool nb_conn_is_idle(const nb_conn *conn);
 nb_step nb_conn_request_done(nb_conn *conn);
+void nb_conn_mark_body(nb_conn *conn, size_t body_size_bytes); /* in `out` is a head of ours, and so much of its body */
 enum { NB_RECEIVED_END = 0, NB_RECEIVED_NOTHING = -1, NB_RECEIVED_BROKEN = -2 };
 ssize_t nb_conn_receive(nb_conn *conn); /* into `in`: how many bytes, or one of the above */
 nb_step nb_conn_flush(nb_conn *conn);   /* write `out`: AGAIN when all of it is out */

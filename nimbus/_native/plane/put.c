@@ -1,4 +1,5 @@
 /* See put.h. The body of an upload on its way from the socket to a block, and its answer on the way back. */
+#define _GNU_SOURCE /* memmem */
 #include "plane/put.h"
 
 #include <assert.h>
@@ -412,6 +413,13 @@ static bool put_success(nb_conn *conn, const nb_upload *upload) {
            nb_buffer_put_text(conn->out, line);
 }
 
+/* What follows the headers of a refusal. */
+static size_t document_size(const nb_upload *upload) {
+    static const char END[] = "\r\n\r\n";
+    const char *end = upload->answer ? memmem(upload->answer, upload->answer_size, END, sizeof END - 1) : NULL;
+    return end ? (size_t)(upload->answer + upload->answer_size - end) - (sizeof END - 1) : 0;
+}
+
 static bool put_answer(nb_conn *conn, const nb_upload *upload) {
     nb_buffer *out = conn->out;
     char head[160];
@@ -419,9 +427,10 @@ static bool put_answer(nb_conn *conn, const nb_upload *upload) {
              nb_worker_date(conn->worker), conn->keep_alive ? "" : "connection: close\r\n");
     if (!nb_buffer_put_text(out, head))
         return false;
-    if (upload->status == 200)
-        return put_success(conn, upload) && nb_buffer_put(out, "\r\n", 2);
-    return upload->answer && nb_buffer_put(out, upload->answer, upload->answer_size);
+    bool is_whole = upload->status == 200 ? put_success(conn, upload) && nb_buffer_put(out, "\r\n", 2)
+                                          : upload->answer && nb_buffer_put(out, upload->answer, upload->answer_size);
+    nb_conn_mark_body(conn, document_size(upload));
+    return is_whole;
 }
 
 static void answered(nb_conn *conn, nb_upload *upload) {

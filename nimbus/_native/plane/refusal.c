@@ -92,6 +92,7 @@ static void write_answer(nb_conn *conn, int status, const char *code, const char
                          status == 503 ? "retry-after: 1\r\n" : "", conn->keep_alive ? "" : "connection: close\r\n",
                          size, conn->is_head ? "" : document);
     conn->out->start = 0, conn->out->end = (size_t)whole;
+    nb_conn_mark_body(conn, conn->is_head ? 0 : (size_t)size);
     nb_log_error(conn, code);
     conn->status = status;
     conn->phase = NB_PHASE_REPLY;

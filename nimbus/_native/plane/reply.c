@@ -133,6 +133,7 @@ void nb_reply_end(nb_conn *conn) {
     conn->reply = NULL;
     nb_plane *plane = conn->worker->plane;
     nb_cache_give(&plane->cache, reply->entry);
+    nb_count(&conn->worker->metrics.read_bytes, reply->at - reply->begun_at);
     if (reply->ticket)
         nb_tickets_settle(&plane->tickets, reply->ticket, reply->at - reply->begun_at, reply->is_unreadable);
     free(reply->copied);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from typing import Any
 
 from nimbus._native.plane import OPERATIONS
 from nimbus.meta.committer import OwnedCommitter
@@ -97,25 +98,32 @@ def test_the_process_tells_its_age_its_memory_and_its_descriptors() -> None:
 
 
 def test_the_counters_of_the_native_plane_become_readings() -> None:
-    counters: dict[str, int | list[int]] = dict.fromkeys(names.PLANE_COUNTERS, 7) | {"connections": 3, "in_flight": 1}
+    counters: dict[str, Any] = dict.fromkeys(names.PLANE_COUNTERS, 7)
+    counters |= {"connections": 3, "in_flight": 1, "read_bytes": 9}
     for operation in OPERATIONS:
         counters |= {
-            f"requests_{operation}": [0] * 6,
+            f"requests_{operation}": {},
             f"latency_{operation}": [0] * BUCKETS,
             f"latency_sum_us_{operation}": 0,
             f"body_bytes_{operation}": 0,
             f"answer_bytes_{operation}": 0,
         }
-    first = OPERATIONS[0]
-    counters |= {f"requests_{first}": [0, 0, 5, 0, 1, 0], f"latency_sum_us_{first}": 30}
-    counters |= {f"body_bytes_{first}": 10, f"answer_bytes_{first}": 20}
-    counters[f"latency_{first}"] = [0, 0, 0, 6] + [0] * (BUCKETS - 4)
+    counters |= {"requests_get": {200: 5, 404: 1}, "latency_sum_us_get": 30, "answer_bytes_get": 20}
+    counters |= {"requests_relayed": {200: 2}, "body_bytes_put": 10, "requests_put": {200: 1}}
+    counters["latency_get"] = [0, 0, 0, 6] + [0] * (BUCKETS - 4)
     source = PlaneSource(lambda: counters, OPERATIONS)
     found = read(source)
-    assert found[names.PLANE_REQUESTS, (first, "2")] == 5
-    assert found[names.PLANE_REQUESTS, (first, "4")] == 1
-    assert found[names.PLANE_REQUEST_SECONDS, (first,)] == Distribution((0, 0, 0, 6) + (0,) * 20, 30e-6)
-    assert (found[names.PLANE_BODY_BYTES, (first,)], found[names.PLANE_ANSWER_BYTES, (first,)]) == (10, 20)
+    took = Distribution((0, 0, 0, 6) + (0,) * 20, 30e-6)
+    assert (found[names.PLANE_REQUESTS, ("get",)], found[names.PLANE_REQUESTS, ("relayed",)]) == (6, 2)
+    assert found[names.PLANE_REQUEST_SECONDS, ("get",)] == found[names.REQUEST_SECONDS, ("GetObject",)] == took
+    assert found[names.REQUESTS, ("GetObject", "200")] == 5
+    assert found[names.REQUESTS, ("GetObject", "404")] == found[names.ERRORS, ("NoSuchKey",)] == 1
+    assert found[names.SENT_BYTES, ("GetObject",)] == 20
+    assert found[names.RECEIVED_BYTES, ("PutObject",)] == 10
     assert found[names.PLANE_CONNECTIONS, ()] == 3
-    assert len(found) == 2 + len(names.PLANE_COUNTERS) + 2 + 3
-    assert b"nimbus_plane_received_bytes_total 7\n" in scrape([source])
+    assert {labels[0] for metric, labels in found if metric is names.REQUESTS} == {"GetObject", "PutObject"}
+    text = scrape([source, source])
+    assert b"nimbus_plane_received_bytes_total 14\n" in text
+    assert b'nimbus_s3_requests_total{operation="GetObject",status="200"} 10\n' in text
+    assert b'nimbus_s3_request_duration_seconds_count{operation="GetObject"} 12\n' in text
+    assert text.count(b'nimbus_s3_requests_total{operation="GetObject",status="200"}') == 1
