@@ -144,7 +144,7 @@ class Config(Table, frozen=True, kw_only=True):
     ] = True
     data_plane: Annotated[
         Literal["off", "on"], Meta(description="Whether the native listener stands in front of the Python one.")
-    ] = "off"
+    ] = "on"
     plane_threads: Annotated[
         int, Meta(ge=0, le=PLANE_THREADS_MAX, description="Threads of the native listener; 0: one a core.")
     ] = 0

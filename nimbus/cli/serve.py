@@ -54,7 +54,7 @@ def add_to(commands: Any) -> None:
         parser.add_argument(option, metavar=metavar, dest=key, help=text)
     parser.add_argument("--config", metavar="FILE", help="configuration file in TOML (default: NIMBUS_CONFIG, or none)")
     parser.add_argument(
-        "--data-plane", choices=("on", "off"), dest="data_plane", help="native listener in front (default: off)"
+        "--data-plane", choices=("on", "off"), dest="data_plane", help="native listener in front (default: on)"
     )
     parser.set_defaults(run=run)
 

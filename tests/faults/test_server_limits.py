@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.faults.busy_writers import BUCKET, MIB, client_of
-from tests.faults.server_process import SECONDS_MAX, SERVE, Started, started
+from tests.faults.server_process import DATA_PLANES, SECONDS_MAX, SERVE, Started, started
 
 COMMAND = [*SERVE, "--listen", "127.0.0.1:0", "--data", "d"]
 LISTEN, TIME_WAIT = "0A", "06"  # states in /proc/net/tcp
@@ -36,7 +38,7 @@ def test_a_head_that_never_ends_and_an_idle_connection_are_closed(tmp_path: Path
 
 
 def test_a_connection_over_the_limit_waits_until_one_closes(tmp_path: Path) -> None:
-    with started(COMMAND, cwd=tmp_path, NIMBUS_LIMITS__CONNECTIONS="2") as server:
+    with started([*COMMAND, "--data-plane", "off"], cwd=tmp_path, NIMBUS_LIMITS__CONNECTIONS="2") as server:
         with connected(server) as first, connected(server) as second:
             for served in (first, second):
                 served.sendall(REQUEST)
@@ -50,9 +52,35 @@ def test_a_connection_over_the_limit_waits_until_one_closes(tmp_path: Path) -> N
         assert server.ended()[0] == 0
 
 
-def test_readers_that_stop_reading_are_given_up_with_all_that_they_hold(tmp_path: Path) -> None:
+def test_a_connection_over_the_limit_of_the_plane_is_told_so(tmp_path: Path) -> None:
+    with started([*COMMAND, "--data-plane", "on"], cwd=tmp_path, NIMBUS_LIMITS__CONNECTIONS="2") as server:
+        with connected(server) as first, connected(server) as second:
+            for served in (first, second):
+                served.sendall(REQUEST)
+                assert served.recv(65536).startswith(b"HTTP/1.1 403")
+            with connected(server) as third:
+                third.sendall(REQUEST)
+                answer = third.recv(65536)
+                assert answer.startswith(b"HTTP/1.1 503")
+                assert b"<Code>SlowDown</Code>" in answer
+                assert b"retry-after: 1\r\n" in answer
+                assert third.recv(65536) == b""
+            first.close()
+            await_until(lambda: is_served(server))
+        server.signal(signal.SIGTERM)
+        assert server.ended()[0] == 0
+
+
+def is_served(server: Started) -> bool:
+    with connected(server) as client:
+        client.sendall(REQUEST)
+        return client.recv(65536).startswith(b"HTTP/1.1 403")
+
+
+@pytest.mark.parametrize("data_plane", DATA_PLANES)
+def test_readers_that_stop_reading_are_given_up_with_all_that_they_hold(tmp_path: Path, data_plane: str) -> None:
     limits = {"NIMBUS_LIMITS__BODY_GRACE_S": "1", "NIMBUS_LIMITS__BODY_RATE_BYTES_PER_S": "1000000"}
-    with started(COMMAND, cwd=tmp_path, **limits) as server:
+    with started([*COMMAND, "--data-plane", data_plane], cwd=tmp_path, **limits) as server:
         client = client_of(server.port)
         client.create_bucket(Bucket=BUCKET)
         client.put_object(Bucket=BUCKET, Key="key", Body=bytes(16 * MIB))
@@ -82,9 +110,10 @@ def await_until(holds: Callable[[], bool]) -> None:
 
 
 def sockets(server: Started) -> int:
-    """How many sockets the server holds."""
+    """How many TCP sockets the server holds; those between the plane and the application are of another kind."""
+    known = {f"socket:[{line.split()[9]}]" for line in Path("/proc/net/tcp").read_text().splitlines()[1:]}
     with os.scandir(f"/proc/{server.process.pid}/fd") as found:
-        return sum(os.readlink(entry.path).startswith("socket:") for entry in found)
+        return sum(os.readlink(entry.path) in known for entry in found)
 
 
 def connections(server: Started) -> int:

@@ -72,7 +72,7 @@ def test_command_line_goes_over_environment_over_file_over_default(tmp_path: Pat
     text = 'listen = "127.0.0.1:1"\nregion = "file-1"\ndata_dir = "file"\n'
     environ = {"NIMBUS_LISTEN": "127.0.0.1:2", "NIMBUS_REGION": "env-1"}
     config = config_of(tmp_path, text, environ, listen="127.0.0.1:3")
-    assert (config.listen, config.region, config.data_dir, config.data_plane) == ("127.0.0.1:3", "env-1", "file", "off")
+    assert (config.listen, config.region, config.data_dir, config.data_plane) == ("127.0.0.1:3", "env-1", "file", "on")
 
 
 def test_every_key_can_be_set_by_its_environment_variable() -> None:
@@ -82,7 +82,7 @@ def test_every_key_can_be_set_by_its_environment_variable() -> None:
         "tls_listen": "127.0.0.1:8",
         "admin": "9",
         "domains": "s3.example.org, example.net",
-        "data_plane": "on",
+        "data_plane": "off",
     }
     certificate = {"NIMBUS_TLS_CERT": "cert", "NIMBUS_TLS_KEY": "key"}
     for key in keys():

@@ -24,7 +24,10 @@ def test_version_is_printed_both_ways(capsys: pytest.CaptureFixture[str]) -> Non
     ("arguments", "mentioned"),
     [
         (["--help"], ["serve", "config", "version", "examples:", "NIMBUS_ACCESS_KEY", "NIMBUS_DEBUG=1"]),
-        (["serve", "--help"], ["--data DIR", "--listen HOST:PORT", "--config FILE", "--data-plane", "examples:"]),
+        (
+            ["serve", "--help"],
+            ["--data DIR", "--listen ADDRESS", "HOST:PORT or unix:PATH", "--config FILE", "--data-plane", "examples:"],
+        ),
         (["config", "--help"], ["--check FILE"]),
     ],
 )
