@@ -96,16 +96,21 @@ class Node:
         return self.map.range(table, keys.after_prefix(table), 1_000_000)
 
     def named(self) -> set[bytes]:
-        """Every location that a row names as an object's or an open upload's."""
-        rows: Iterable[tuple[bytes, type[Object | UploadedPart | ManifestPage]]] = (
-            (keys.objects(b""), Object),
-            (keys.parts(b""), UploadedPart),
-            (keys.manifest(b""), ManifestPage),
+        """Every location that a row names as an object's or an open upload's.
+
+        Manifest pages of an open upload do not count: they name its parts, and perhaps some that were replaced since.
+        """
+        manifests = {unpack(Object, value).manifest_id for _, value in self.rows(keys.objects(b""))}
+        pages = [(row, value) for row, value in self.rows(keys.manifest(b"")) if row[1:17] in manifests]
+        rows: Iterable[tuple[list[tuple[bytes, bytes]], type[Object | UploadedPart | ManifestPage]]] = (
+            (self.rows(keys.objects(b"")), Object),
+            (self.rows(keys.parts(b"")), UploadedPart),
+            (pages, ManifestPage),
         )
         return {
             extent.location
-            for table, kind in rows
-            for _, value in self.rows(table)
+            for found, kind in rows
+            for _, value in found
             for extent in unpack(kind, value).extents
             if extent.size
         }
