@@ -64,7 +64,7 @@ def peers() -> Iterator[Peers]:
         front.bind(str(folder / "plane.sock"))
         front.listen(512)
         front.setblocking(False)
-        plane = Plane(Settings((front.fileno(),), str(folder / "echo.sock"), TOKEN, header_timeout_ms=1000))
+        plane = Plane(Settings(front.fileno(), str(folder / "echo.sock"), TOKEN, header_timeout_ms=1000))
         plane.start()
         all.all[:] = [Peer("plane", folder / "plane.sock")]
         yield all

@@ -369,4 +369,5 @@ def test_answers_to_a_closed_loop_are_dropped(
     asyncio.run(leave())
     map.gate.set()
     assert committer.commit_now(count) == 2
+    finish(committer, map)  # those who wait on loops are answered last
     assert "loop had closed" in caplog.text
