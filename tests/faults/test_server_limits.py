@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -112,8 +113,11 @@ def await_until(holds: Callable[[], bool]) -> None:
 def sockets(server: Started) -> int:
     """How many TCP sockets the server holds; those between the plane and the application are of another kind."""
     known = {f"socket:[{line.split()[9]}]" for line in Path("/proc/net/tcp").read_text().splitlines()[1:]}
-    with os.scandir(f"/proc/{server.process.pid}/fd") as found:
-        return sum(os.readlink(entry.path) in known for entry in found)
+    held = 0
+    for entry in list(Path(f"/proc/{server.process.pid}/fd").iterdir()):
+        with suppress(FileNotFoundError):  # closed meanwhile
+            held += os.readlink(entry) in known
+    return held
 
 
 def connections(server: Started) -> int:

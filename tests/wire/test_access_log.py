@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from nimbus._native.plane import AccessLog
 from tests.wire.conftest import DATA_PLANES
+from tests.wire.ops import doors
 from tests.wire.plane_front import front
 from tests.wire.serving import Server, running
 
@@ -220,18 +221,27 @@ def test_a_log_that_is_closed_under_a_running_plane_lives_as_long_as_the_plane(t
 @pytest.mark.parametrize("mode", DATA_PLANES)
 def test_under_load_every_request_has_its_line(mode: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with running(tmp_path, "--data-plane", mode, "--access-log", str(log)) as server:
+    arguments = ("--listen", "127.0.0.1:0", "--data-plane", mode, "--access-log", str(log))
+    with doors(tmp_path, *arguments) as started:
+        server = started.s3
         client = server.client()
         client.create_bucket(Bucket="logged")
         client.put_object(Bucket="logged", Key="hot", Body=b"x")
         url = client.generate_presigned_url("get_object", Params={"Bucket": "logged", "Key": "hot"})
         head = f"GET {url.partition(f':{server.port}')[2]} HTTP/1.1\r\nHost: {server.host}:{server.port}\r\n\r\n"
-        with socket.create_connection((server.host, server.port)) as peer:
+        with socket.create_connection((server.host, server.port), timeout=60) as peer:
             for _ in range(40):
                 peer.sendall(head.encode() * 50)
-                seen = 0
-                while seen < 50:
-                    seen += peer.recv(1 << 20).count(b"HTTP/1.1 200")
+                seen = b""
+                while seen.count(b"HTTP/1.1 200") < 50:
+                    received = peer.recv(1 << 20)
+                    assert received, "the server has closed"
+                    seen += received
+        deadline = time.monotonic() + 30
+        while started.scrape()["nimbus_access_log_lines_total", ()] < 2002:  # a busy machine writes them later
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert started.scrape()["nimbus_access_log_dropped_lines_total", ()] == 0
     lines = lines_of(log)
     assert len(lines) == 2 + 2000
     assert len({line["request_id"] for line in lines}) == len(lines)
