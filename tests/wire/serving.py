@@ -70,8 +70,8 @@ class Server(msgspec.Struct, frozen=True):
 
 
 def write_config(folder: Path) -> Path:
-    """A configuration with the two users of these tests."""
-    lines = []
+    """A configuration with the two users of these tests, on a disk that may be nearly full with other things."""
+    lines = ["[data.options]", "reserve_bytes = 100_000_000", ""]
     for user in (OWNER, OTHER):
         lines += [
             "[[users]]",
