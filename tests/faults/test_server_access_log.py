@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 
+from tests.faults.busy_writers import client_of
 from tests.faults.server_process import DATA_PLANES, SECONDS_MAX, SERVE, refused, started
 
 DISK_SIZE = 256 << 10
@@ -27,17 +26,6 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE}", "none", str(root)], check=True)
     yield root
     subprocess.run(["umount", "--lazy", str(root)], check=True)
-
-
-def client_of(port: int) -> Any:
-    return boto3.client(
-        "s3",
-        endpoint_url=f"http://127.0.0.1:{port}",
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 0}),
-    )
 
 
 def fill(path: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import http.client
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,23 +17,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.faults.busy_writers import BUCKET, KIB, MIB, client_of
+from tests.faults.failing_calls import failing
 from tests.faults.server_process import DATA_PLANES, SECONDS_MAX, SERVE, Started, started
 
 pytestmark = pytest.mark.serial
 
 REFUSED = (503, "ServiceUnavailable")
 READS, WRITES, SENDS = "preadv2", "pwrite64,pwritev", "sendfile"
-
-
-@contextmanager
-def failing(server: Started, calls: str, when: str = "1+") -> Iterator[None]:
-    """In this block these calls of the server fail."""
-    command = ["strace", "-f", "-o", "/dev/null", "-p", str(server.process.pid), "-e", f"trace={calls}"]
-    with subprocess.Popen([*command, "-e", f"inject={calls}:error=EIO:when={when}"], stderr=subprocess.PIPE) as tracer:
-        assert tracer.stderr is not None
-        assert b"attached" in tracer.stderr.readline()
-        yield
-        tracer.send_signal(signal.SIGINT)
 
 
 @contextmanager

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.faults.busy_writers import BUCKET, KIB, MIB, client_of
-from tests.faults.server_process import DATA_PLANES, SERVE, Started, started
+from tests.faults.failing_calls import failing
+from tests.faults.server_process import DATA_PLANES, SERVE, started
 
 pytestmark = pytest.mark.serial
 
 REFUSED = (503, "ServiceUnavailable")
-
-
-@contextmanager
-def failing_syncs(server: Started) -> Iterator[None]:
-    """In this block every sync of the server fails."""
-    calls = "fdatasync,fsync,sync_file_range"
-    command = ["strace", "-f", "-o", "/dev/null", "-p", str(server.process.pid), "-e", f"trace={calls}"]
-    with subprocess.Popen([*command, "-e", f"inject={calls}:error=EIO"], stderr=subprocess.PIPE) as tracer:
-        assert tracer.stderr is not None
-        assert b"attached" in tracer.stderr.readline()
-        yield
-        tracer.send_signal(signal.SIGINT)
+SYNCS = "fdatasync,fsync,sync_file_range"
 
 
 @pytest.mark.parametrize("data_plane", DATA_PLANES)
@@ -40,7 +27,7 @@ def test_a_failed_sync_ends_all_writing_and_no_reading(tmp_path: Path, size: int
         client.create_bucket(Bucket=BUCKET)
         client.put_object(Bucket=BUCKET, Key="key", Body=b"kept" * (size // 4))
         client.put_object(Bucket=BUCKET, Key="perhaps", Body=b"x")
-        with failing_syncs(server):
+        with failing(server, SYNCS):
             for refused, arguments in (
                 (client.put_object, {"Key": "key", "Body": bytes(size)}),
                 (client.put_object, {"Key": "other", "Body": bytes(size)}),

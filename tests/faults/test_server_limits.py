@@ -7,8 +7,8 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,16 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 def connected(server: Started) -> socket.socket:
     return socket.create_connection(("127.0.0.1", server.port), timeout=SECONDS_MAX)
+
+
+@contextmanager
+def occupied(server: Started) -> Iterator[socket.socket]:
+    """In this block two connections are open and served; one of them."""
+    with connected(server) as first, connected(server) as second:
+        for served in (first, second):
+            served.sendall(REQUEST)
+            assert served.recv(65536).startswith(b"HTTP/1.1 403")
+        yield first
 
 
 def test_a_head_that_never_ends_and_an_idle_connection_are_closed(tmp_path: Path) -> None:
@@ -40,25 +50,18 @@ def test_a_head_that_never_ends_and_an_idle_connection_are_closed(tmp_path: Path
 
 def test_a_connection_over_the_limit_waits_until_one_closes(tmp_path: Path) -> None:
     with started([*COMMAND, "--data-plane", "off"], cwd=tmp_path, NIMBUS_LIMITS__CONNECTIONS="2") as server:
-        with connected(server) as first, connected(server) as second:
-            for served in (first, second):
-                served.sendall(REQUEST)
-                assert served.recv(65536).startswith(b"HTTP/1.1 403")
-            with connected(server) as third:
-                third.sendall(REQUEST)
-                assert select.select([third], [], [], 0.3)[0] == []
-                first.close()
-                assert third.recv(65536).startswith(b"HTTP/1.1 403")
+        with occupied(server) as first, connected(server) as third:
+            third.sendall(REQUEST)
+            assert select.select([third], [], [], 0.3)[0] == []
+            first.close()
+            assert third.recv(65536).startswith(b"HTTP/1.1 403")
         server.signal(signal.SIGTERM)
         assert server.ended()[0] == 0
 
 
 def test_a_connection_over_the_limit_of_the_plane_is_told_so(tmp_path: Path) -> None:
     with started([*COMMAND, "--data-plane", "on"], cwd=tmp_path, NIMBUS_LIMITS__CONNECTIONS="2") as server:
-        with connected(server) as first, connected(server) as second:
-            for served in (first, second):
-                served.sendall(REQUEST)
-                assert served.recv(65536).startswith(b"HTTP/1.1 403")
+        with occupied(server) as first:
             with connected(server) as third:
                 third.sendall(REQUEST)
                 answer = third.recv(65536)

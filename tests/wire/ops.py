@@ -17,7 +17,7 @@ from urllib.error import HTTPError
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.wire.serving import FAREWELL, Server, _stop, write_config
+from tests.wire.serving import FAREWELL, Server, stop, write_config
 
 READY = re.compile(r"NimbusStore is ready at (https?)://([^:]+):(\d+)\n")
 ADMIN = re.compile(r"nimbus: metrics and health at (http://[^/]+)/metrics and /health/ready\n")
@@ -91,6 +91,6 @@ def doors(folder: Path, *arguments: str) -> Iterator[Doors]:
         assert admin, errors.read_text()
         yield Doors(found.get("http"), found.get("https"), admin[1], process, errors)
     finally:
-        status = _stop(process)
+        status = stop(process)
     assert status == 0, errors.read_text()
     assert errors.read_text().endswith(FAREWELL), errors.read_text()

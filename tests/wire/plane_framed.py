@@ -50,12 +50,7 @@ def framed(
     size = len(_frame(form, chunks, signed, trailer, wrong)[: wrong.get("cut")])
     head, signed = one.sign(path, {**headers, "Content-Length": str(size)}, form)
     body = _frame(form, chunks, signed, trailer, wrong)[: wrong.get("cut")]
-    peer = one.connect()
-    try:
-        peer.send(head + body)
-        return peer.response()
-    finally:
-        peer.close()
+    return one.exchange(head + body)
 
 
 def _frame(form: str, chunks: list[bytes], signed: dict[str, str], trailer: str, wrong: dict[str, Any]) -> bytes:

@@ -48,6 +48,15 @@ class Node(msgspec.Struct):
     def connect(self) -> Peer:
         return Peer(socket.create_connection((self.host, self.port), 20))
 
+    def exchange(self, request: bytes) -> ANSWER:
+        """The answer to one request on a connection of its own."""
+        peer = self.connect()
+        try:
+            peer.send(request)
+            return peer.response()
+        finally:
+            peer.close()
+
     def client(self, who: tuple[str, str, str] = OWNER) -> Any:
         return boto3.client(
             "s3",
@@ -173,12 +182,7 @@ def normal(answer: ANSWER) -> ANSWER:
 
 def put(one: Node, path: str, headers: dict[str, str], body: bytes, payload: str, **how: Any) -> ANSWER:
     head, _ = one.sign(path, {"Content-Length": str(len(body)), **headers}, payload, **how)
-    peer = one.connect()
-    try:
-        peer.send(head + body)
-        return peer.response()
-    finally:
-        peer.close()
+    return one.exchange(head + body)
 
 
 def alike(nodes: tuple[Node, Node], send: Callable[[Node], ANSWER]) -> ANSWER:

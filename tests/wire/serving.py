@@ -107,11 +107,12 @@ def running(folder: Path, *arguments: str) -> Iterator[Server]:
         assert ready, f"the server did not start: {line!r} {errors.read_text()}"
         yield Server(ready[1], ready[2], int(ready[3]), process.pid, folder / "data")
     finally:
-        status = _stop(process)
+        status = stop(process)
     assert (status, errors.read_text()) == (0, FAREWELL), (status, errors.read_text())
 
 
-def _stop(process: subprocess.Popen[str]) -> int:
+def stop(process: subprocess.Popen[str]) -> int:
+    """Ask it to stop, and kill it when it takes too long; its status."""
     process.send_signal(signal.SIGTERM)
     try:
         return process.wait(STOP_S_MAX)

@@ -17,25 +17,12 @@ import pytest
 from nimbus._native.plane import Lookup
 from nimbus.data.local import LocalDataStore
 from nimbus.data.location import BLOB, unpack
+from nimbus.server.plane_lookups import Extent, Part
 from tests.wire.plane_front import Front, Peer, front, pattern
 from tests.wire.plane_signing import ALICE, BOB, Key, signed
 
 MODIFIED_S = 1_700_000_000
 MODIFIED = "Tue, 14 Nov 2023 22:13:20 GMT"
-
-
-class Extent(msgspec.Struct, frozen=True):
-    path: str
-    is_blob: bool
-    offset: int
-    length: int
-    hash: int
-
-
-class Part(msgspec.Struct, frozen=True):
-    number: int
-    size: int
-    checksum_headers: bytes = b""
 
 
 class Found(msgspec.Struct, frozen=True):

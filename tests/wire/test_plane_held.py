@@ -45,18 +45,9 @@ def body_of(size: int) -> bytes:
     return random.Random(size).randbytes(size)
 
 
-def send(one: Node, head: bytes, body: bytes) -> ANSWER:
-    peer = one.connect()
-    try:
-        peer.send(head + body)
-        return peer.response()
-    finally:
-        peer.close()
-
-
 def put_v2(one: Node, path: str, body: bytes, **how: Any) -> ANSWER:
     headers = {"Content-Length": str(len(body)), **how.pop("headers", {})}
-    return send(one, one.sign_v2(path, headers, **how), body)
+    return one.exchange(one.sign_v2(path, headers, **how) + body)
 
 
 def stored(one: Node, key: str) -> bytes:
@@ -99,7 +90,7 @@ def test_a_body_of_unknown_size_is_stored_as_it_came(nodes: tuple[Node, Node], s
     whole = b"".join([*chunks, b"0\r\n\r\n"])
     headers = {"Transfer-Encoding": "chunked"}
     files = [len(one.blobs()) for one in nodes]
-    answer = alike(nodes, lambda one: send(one, one.sign_v2(f"/bucket/chunked-{size}", headers), whole))
+    answer = alike(nodes, lambda one: one.exchange(one.sign_v2(f"/bucket/chunked-{size}", headers) + whole))
     assert answer[0] == 200
     for one in nodes:
         assert stored(one, f"chunked-{size}") == body
@@ -326,7 +317,7 @@ def _of_a_last_request(answer: ANSWER) -> ANSWER:
 def test_broken_chunk_framing_is_refused_alike(nodes: tuple[Node, Node]) -> None:
     whole = b"40000\r\n" + bytes(0x40000) + b"\r\nnonsense\r\n"
     headers = {"Transfer-Encoding": "chunked"}
-    answer = alike(nodes, lambda one: _of_a_last_request(send(one, one.sign_v2("/bucket/broken", headers), whole)))
+    answer = alike(nodes, lambda one: _of_a_last_request(one.exchange(one.sign_v2("/bucket/broken", headers) + whole)))
     assert (answer[0], b"<Code>IncompleteBody<" in answer[2]) == (400, True)
     assert is_absent(nodes, "broken")
 

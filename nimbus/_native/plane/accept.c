@@ -1,20 +1,12 @@
 /* Where connections come in, and which worker gets them.
  *
  * All workers wait at one listening socket, and whoever takes a connection gives it to the one that has fewest. A socket
- * for each worker, with SO_REUSEPORT, was measured against it (bench: two workers on two cores, GET of 1 KiB, medians of
- * nine rounds; "shared" is one socket without giving away):
- *
- *     | connections        | placed              | SO_REUSEPORT        | shared              |
- *     | 16, kept alive     | 63,800/s p99 0.5 ms | 60,700/s p99 0.6 ms | 40,000/s p99 2.5 ms |
- *     | 4, kept alive      | 49,000/s p99 0.3 ms | 39,500/s p99 1.2 ms | 24,800/s p99 3.4 ms |
- *     | one a request, CPU | 24.9 us             | 29.4 us             | 28.2 us             |
- *     | busiest worker, 4  | at most 55 %        | at most 67 %        | all of it           |
- *
- * SO_REUSEPORT hashes a connection to a worker by its ports, so that of few connections, which is what clients of large
- * objects have, many may meet on one worker while another sleeps, for as long as they are kept alive. What is more:
- * a worker that stops accepting (at the limit, without descriptors, at the end) still gets its share, and what waits at
- * its socket is reset with it; and a second process of the same user that asks for SO_REUSEPORT, too, would not be
- * refused but given a part of the connections. One socket has none of this: whoever accepts takes what waits, for all.
+ * for each worker, with SO_REUSEPORT, was built and measured against it, and was the slower one, the more so the fewer the
+ * connections: it hashes a connection to a worker by its ports, so that of few, which is what clients of large objects
+ * have, many may meet on one worker while another sleeps, for as long as they are kept alive. What is more: a worker that
+ * stops accepting (at the limit, without descriptors, at the end) still gets its share, and what waits at its socket is
+ * reset with it; and a second process of the same user that asks for SO_REUSEPORT, too, would not be refused but given a
+ * part of the connections. One socket has none of this: whoever accepts takes what waits, for all.
  */
 #define _GNU_SOURCE /* accept4 */
 #include <errno.h>
