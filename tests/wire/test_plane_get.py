@@ -18,6 +18,7 @@ from nimbus._native.plane import Lookup
 from nimbus.data.local import LocalDataStore
 from nimbus.data.location import BLOB, unpack
 from nimbus.server.plane_lookups import Extent, Part
+from tests.wire.page_cache import evict
 from tests.wire.plane_front import Front, Peer, front, pattern
 from tests.wire.plane_signing import ALICE, BOB, Key, signed
 
@@ -432,11 +433,8 @@ def test_first_bytes_of_what_is_read_often_are_kept_and_go_with_their_entry(stor
 
 
 def forget_pages(found: Found) -> None:
-    """Have the kernel drop the object's files from its page cache."""
     for extent in found.extents:
-        fd = os.open(extent.path, os.O_RDONLY)
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        os.close(fd)
+        evict(extent.path)
 
 
 @pytest.mark.parametrize("size", [100, 70_000, (9 << 20) + 5])

@@ -18,6 +18,7 @@ import pytest
 from nimbus.base.span import Span
 from nimbus.s3.api import Message, ObjectBody
 from nimbus.server import plane_sends
+from tests.wire.page_cache import evict
 from tests.wire.plane_front import Peer, open_descriptors
 from tests.wire.plane_inside import Inside, inside, signed
 from tests.wire.plane_pair import eventually
@@ -192,10 +193,8 @@ def test_an_object_of_many_parts_opens_few_files_at_a_time(node: Inside) -> None
 
 def test_what_is_not_in_the_page_cache_is_sent_all_the_same(node: Inside) -> None:
     whole = node.put_parts("cold", [secrets.token_bytes(400_000) for _ in range(50)])
-    for path in node._folder.rglob("*.*"):
-        descriptor = os.open(path, os.O_RDONLY)
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        os.close(descriptor)
+    for path in node._folder.rglob("*.blob"):
+        evict(path)
     assert node.ask("/bucket/cold")[2] == whole
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 from collections.abc import Iterator
 from itertools import pairwise
@@ -15,6 +14,7 @@ from nimbus.data.local import LocalDataStore
 from nimbus.data.location import check_of
 from nimbus.server.plane_lookups import Extent, plane_extents
 from nimbus.store.records import Extent as StoredExtent
+from tests.wire.page_cache import evict
 from tests.wire.plane_front import Front, front, head
 
 GET = b"GET /say HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -198,9 +198,7 @@ def test_bytes_that_do_not_match_their_hash_are_not_offered(one: Front, extents:
 
 def test_what_is_not_at_hand_is_offered_by_whoever_may_wait(one: Front, offers: Offers) -> None:
     for extent in offers.extents:
-        descriptor = os.open(extent.path, os.O_RDONLY)
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        os.close(descriptor)
+        evict(extent.path)
     with pytest.raises(BlockingIOError):
         offer_bytes(one.plane, offers.extents, 200_000, 900_000, 900_000, False)
     assert answered(one, followed(offers(0, 200_000), offers(200_000, 900_000))).endswith(BODY)

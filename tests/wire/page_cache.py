@@ -1,0 +1,43 @@
+"""The kernel's page cache, as tests of cold reads need it: empty of a file for sure."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import time
+from pathlib import Path
+
+TRIES_MAX = 200
+PAUSE_S = 0.01
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def evict(path: str | Path) -> None:
+    """Have the kernel forget the file's pages; it keeps those that are dirty, or that somebody holds just now."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        for _ in range(TRIES_MAX):
+            os.fsync(descriptor)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            if not _pages_at_hand(descriptor):
+                return
+            time.sleep(PAUSE_S)
+        raise AssertionError(f"{_pages_at_hand(descriptor)} pages of {path} stay in the page cache")
+    finally:
+        os.close(descriptor)
+
+
+def _pages_at_hand(descriptor: int) -> int:
+    """How many pages of the file are in the page cache: mincore(2)."""
+    size = os.fstat(descriptor).st_size
+    if size == 0:
+        return 0
+    residency = (ctypes.c_ubyte * (-(-size // mmap.PAGESIZE)))()
+    with mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY) as view:
+        start = ctypes.c_char.from_buffer(view)
+        status = _libc.mincore(ctypes.c_void_p(ctypes.addressof(start)), ctypes.c_size_t(size), residency)
+        del start  # else the view could not be closed
+    assert status == 0, os.strerror(ctypes.get_errno())
+    return sum(byte & 1 for byte in residency)
