@@ -28,6 +28,7 @@ from nimbus.s3.overrides import (
     DOCUMENT_SIZES_BYTES_MAX,
     DOCUMENT_TYPE,
     IGNORABLE_TIMES,
+    REPLY_HEADERS_LAST,
     REPLY_TEXT_MEMBERS,
     TEXT_TYPES,
 )
@@ -271,13 +272,19 @@ def _headers_of(shape: type[msgspec.Struct]) -> Callable[[Any], Headers]:
         "iso_text": iso_text,
     }
     lines = ["def headers_of(shape):", "    headers = []"]
-    for field in fields_of(shape):
+    for field in sorted(fields_of(shape), key=_rank):
         added = _header_source(field)
         if added:
             lines += [f"    value = shape.{field.name}", "    if value is not None:", f"        {added}"]
     lines.append("    return headers")
     exec("\n".join(lines), names)  # noqa: S102  (made from the markers of our own model alone)
     return names["headers_of"]  # type: ignore[no-any-return]
+
+
+def _rank(field: Field) -> int:
+    """Where the header stands among those of its reply: 0, or one of the last, in their order."""
+    name = field.marker.name if isinstance(field.marker, Header) else ""
+    return next((rank for rank, start in enumerate(REPLY_HEADERS_LAST, 1) if name.startswith(start)), 0)
 
 
 def _header_source(field: Field) -> str:

@@ -75,6 +75,10 @@ DOCUMENT_SIZES_BYTES_MAX: Final = {
     "DeleteObjects": XML_DELETE_SIZE_BYTES_MAX,
 }
 
+# What a reply says of itself, by how the names begin, stands behind what it says of the object, which the native plane
+# keeps ready in one piece.
+REPLY_HEADERS_LAST: Final = ("x-amz-checksum-", "x-amz-mp-parts-count", "content-range", "content-length")
+
 # Runs of elements that S3's schema bounds, by shape and field.
 LIST_SIZES_MAX: Final = {
     ("Delete", "objects"): DELETE_KEYS_MAX,

@@ -173,8 +173,8 @@ class PlaneSending:
     async def send(self, start: Message, send: Send) -> None:
         ticket = self._tickets[0]
         is_alone = ticket.size == self._body.span.size
-        headers = [header for header in start["headers"] if header[0] != b"content-length"]
-        headers.append((b"x-nimbus-send", ticket.name))
+        ours = b"x-nimbus-send", ticket.name  # in the place of the length, which the plane puts there again
+        headers = [ours if header[0] == b"content-length" else header for header in start["headers"]]
         if is_alone:
             headers.append((b"content-length", b"0"))
         await send({**start, "headers": headers})

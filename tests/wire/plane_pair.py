@@ -180,6 +180,11 @@ def normal(answer: ANSWER) -> ANSWER:
     return status, names, body
 
 
+def order(answer: ANSWER) -> list[str]:
+    """The names of the headers as they came."""
+    return [name.lower() for name in answer[1]]
+
+
 def put(one: Node, path: str, headers: dict[str, str], body: bytes, payload: str, **how: Any) -> ANSWER:
     head, _ = one.sign(path, {"Content-Length": str(len(body)), **headers}, payload, **how)
     return one.exchange(head + body)
@@ -187,9 +192,10 @@ def put(one: Node, path: str, headers: dict[str, str], body: bytes, payload: str
 
 def alike(nodes: tuple[Node, Node], send: Callable[[Node], ANSWER]) -> ANSWER:
     """What both nodes answer."""
-    native, plain = (normal(send(one)) for one in nodes)
-    assert native == plain
-    return native
+    native, plain = (send(one) for one in nodes)
+    assert normal(native) == normal(plain)
+    assert order(native) == order(plain)
+    return normal(native)
 
 
 def unsigned(nodes: tuple[Node, Node], path: str, body: bytes, **headers: str) -> ANSWER:

@@ -249,6 +249,17 @@ nb_step nb_conn_flush(nb_conn *conn) {
     return NB_STEP_AGAIN;
 }
 
+bool nb_conn_put_head_end(nb_conn *conn, int64_t content_length) {
+    nb_buffer *out = conn->out;
+    bool is_empty = content_length == 0 && !conn->is_head, fits = true;
+    if (content_length >= 0 && !is_empty)
+        fits = nb_buffer_put_text(out, "content-length: ") && nb_buffer_put_decimal(out, (uint64_t)content_length) &&
+               nb_buffer_put(out, "\r\n", 2);
+    return fits && (conn->keep_alive || nb_buffer_put_text(out, "connection: close\r\n")) &&
+           nb_buffer_put_text(out, is_empty ? "content-length: 0\r\ndate: " : "date: ") &&
+           nb_buffer_put_text(out, nb_worker_date(conn->worker)) && nb_buffer_put(out, "\r\n\r\n", 4);
+}
+
 void nb_conn_mark_body(nb_conn *conn, size_t body_size_bytes) {
     conn->body_begins_at = conn->moved_bytes + nb_buffer_used(conn->out) - body_size_bytes;
 }

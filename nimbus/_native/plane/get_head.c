@@ -85,37 +85,51 @@ static bool put_content_range(nb_buffer *out, const nb_read_plan *plan, uint64_t
            nb_buffer_put_text(out, "-") && nb_buffer_put_decimal(out, plan->end - 1) && put_number_line(out, "/", size);
 }
 
-/* Whether the line at the front of the object's headers is one that the request replaces. */
-static bool is_overridden(nb_span line, const nb_read_query *query) {
-    for (int which = 0; which < NB_OVERRIDES; which++) {
+/* Which of the headers that a request may replace this line is; NB_OVERRIDES: none. */
+static int override_of(nb_span line) {
+    int which = 0;
+    for (; which < NB_OVERRIDES; which++) {
         const char *name = nb_override_header(which);
         size_t len = strlen(name);
-        if (query->overrides[which].len && line.len > len && memcmp(line.ptr, name, len) == 0 && line.ptr[len] == ':')
-            return true;
+        if (line.len > len && memcmp(line.ptr, name, len) == 0 && line.ptr[len] == ':')
+            break;
     }
-    return false;
+    return which;
 }
 
-static bool put_override(nb_buffer *out, const char *name, nb_span value) {
-    if (!nb_buffer_put_text(out, name) || !nb_buffer_put_text(out, ": ") || nb_buffer_room(out) < value.len)
-        return false;
-    out->end += nb_query_decode(value, out->data + out->end);
-    return nb_buffer_put_text(out, "\r\n");
+/* Those before `end`, as far as they are asked for and not there yet. */
+static bool put_overrides(nb_buffer *out, const nb_read_query *query, int *next, int end) {
+    for (; *next < end; ++*next) {
+        nb_span value = query->overrides[*next];
+        if (!value.len)
+            continue;
+        if (!nb_buffer_put_text(out, nb_override_header(*next)) || !nb_buffer_put_text(out, ": ") ||
+            nb_buffer_room(out) < value.len)
+            return false;
+        out->end += nb_query_decode(value, out->data + out->end);
+        if (!nb_buffer_put_text(out, "\r\n"))
+            return false;
+    }
+    return true;
 }
 
-/* The object's own headers but those that are replaced, then these. */
+/* The object's own headers, with these in their places: both come in the order of the enumeration, which is that of the
+ * model, and an object has a content-type at least, so that what precedes and what follows them is known. */
 static bool put_overridden(nb_buffer *out, nb_span headers, const nb_read_query *query) {
+    int next = 0;
     while (headers.len) {
         const char *end = memchr(headers.ptr, '\n', headers.len);
         nb_span line = {headers.ptr, end ? (size_t)(end + 1 - headers.ptr) : headers.len};
-        if (!is_overridden(line, query) && !nb_buffer_put_span(out, line))
+        int which = override_of(line);
+        bool is_before = which == NB_OVERRIDES && next == 0;
+        bool is_replaced = which < NB_OVERRIDES && query->overrides[which].len;
+        if (!is_before && !put_overrides(out, query, &next, is_replaced ? which + 1 : which))
+            return false;
+        if (!is_replaced && !nb_buffer_put_span(out, line))
             return false;
         headers.ptr += line.len, headers.len -= line.len;
     }
-    for (int which = 0; which < NB_OVERRIDES; which++)
-        if (query->overrides[which].len && !put_override(out, nb_override_header(which), query->overrides[which]))
-            return false;
-    return true;
+    return put_overrides(out, query, &next, NB_OVERRIDES);
 }
 
 static bool put_object_headers(nb_buffer *out, const nb_entry *entry, const nb_read_query *query, int status) {
@@ -138,15 +152,12 @@ bool nb_read_put_head(nb_conn *conn, const nb_entry *entry, const nb_read_query 
     char request_id[NB_REQUEST_ID_SIZE_BYTES + 1];
     nb_worker_request_id(worker, request_id);
     bool fits = nb_buffer_put_text(out, status_line(plan->status)) &&
-                nb_buffer_put(out, request_id, NB_REQUEST_ID_SIZE_BYTES) && nb_buffer_put_text(out, "\r\ndate: ") &&
-                nb_buffer_put_text(out, nb_worker_date(worker)) && nb_buffer_put_text(out, "\r\n") &&
+                nb_buffer_put(out, request_id, NB_REQUEST_ID_SIZE_BYTES) && nb_buffer_put_text(out, "\r\n") &&
                 nb_buffer_put_text(out, worker->plane->settings.common_headers) &&
                 put_object_headers(out, entry, query, plan->status) && nb_buffer_put_span(out, plan->checksum_headers);
     if (query->part_number && plan->status != 304 && entry->parts_count)
         fits = fits && put_number_line(out, "x-amz-mp-parts-count: ", entry->parts_count);
     if (plan->has_range)
         fits = fits && put_content_range(out, plan, entry->size);
-    if (plan->status != 304)
-        fits = fits && put_number_line(out, "content-length: ", plan->end - plan->start);
-    return fits && nb_buffer_put_text(out, conn->keep_alive ? "\r\n" : "connection: close\r\n\r\n");
+    return fits && nb_conn_put_head_end(conn, plan->status == 304 ? -1 : (int64_t)(plan->end - plan->start));
 }

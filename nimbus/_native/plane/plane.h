@@ -228,6 +228,9 @@ void nb_conn_expire(nb_conn *conn);
 void nb_conn_set_timer(nb_conn *conn, nb_timer_kind kind);
 bool nb_conn_is_idle(const nb_conn *conn);
 nb_step nb_conn_request_done(nb_conn *conn);
+/* The last lines of a head of ours, in the embedded server's order, which says of no body behind `connection` that it is
+ * empty. A negative length is none, or one that was said before. False: no room in `out`. */
+bool nb_conn_put_head_end(nb_conn *conn, int64_t content_length);
 void nb_conn_mark_body(nb_conn *conn, size_t body_size_bytes); /* in `out` is a head of ours, and so much of its body */
 enum { NB_RECEIVED_END = 0, NB_RECEIVED_NOTHING = -1, NB_RECEIVED_BROKEN = -2 };
 ssize_t nb_conn_receive(nb_conn *conn); /* into `in`: how many bytes, or one of the above */

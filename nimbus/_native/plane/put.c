@@ -406,30 +406,33 @@ static bool put_success(nb_conn *conn, const nb_upload *upload) {
     int size = (int)encode_base64(upload->results[shown], nb_digest_size(shown), digits);
     char header[NB_CHECKSUM_HEADER_SIZE_BYTES_MAX];
     nb_checksum_header(shown, header);
-    snprintf(line, sizeof line, "x-amz-request-id: %s\r\netag: \"%s\"\r\n%s: %.*s\r\n%scontent-length: 0\r\n",
-             upload->request_id, etag, header, size, digits,
+    snprintf(line, sizeof line, "etag: \"%s\"\r\n%s: %.*s\r\n%s", etag, header, size, digits,
              upload->is_part ? "" : "x-amz-checksum-type: FULL_OBJECT\r\n");
-    return nb_buffer_put_text(conn->out, conn->worker->plane->settings.common_headers) &&
-           nb_buffer_put_text(conn->out, line);
+    return nb_buffer_put_text(conn->out, "x-amz-request-id: ") && nb_buffer_put_text(conn->out, upload->request_id) &&
+           nb_buffer_put_text(conn->out, "\r\n") &&
+           nb_buffer_put_text(conn->out, conn->worker->plane->settings.common_headers) &&
+           nb_buffer_put_text(conn->out, line) && nb_conn_put_head_end(conn, 0);
 }
 
-/* What follows the headers of a refusal. */
-static size_t document_size(const nb_upload *upload) {
+/* The headers and the document that Python wrote. */
+static bool put_refusal(nb_conn *conn, const nb_upload *upload, size_t *document_size) {
     static const char END[] = "\r\n\r\n";
     const char *end = upload->answer ? memmem(upload->answer, upload->answer_size, END, sizeof END - 1) : NULL;
-    return end ? (size_t)(upload->answer + upload->answer_size - end) - (sizeof END - 1) : 0;
+    if (!end)
+        return false;
+    size_t lines_size = (size_t)(end - upload->answer) + 2;
+    *document_size = upload->answer_size - lines_size - 2;
+    return nb_buffer_put(conn->out, upload->answer, lines_size) && nb_conn_put_head_end(conn, -1) &&
+           nb_buffer_put(conn->out, end + sizeof END - 1, *document_size);
 }
 
 static bool put_answer(nb_conn *conn, const nb_upload *upload) {
-    nb_buffer *out = conn->out;
-    char head[160];
-    snprintf(head, sizeof head, "HTTP/1.1 %d %s\r\ndate: %s\r\n%s", upload->status, nb_status_reason(upload->status),
-             nb_worker_date(conn->worker), conn->keep_alive ? "" : "connection: close\r\n");
-    if (!nb_buffer_put_text(out, head))
-        return false;
-    bool is_whole = upload->status == 200 ? put_success(conn, upload) && nb_buffer_put(out, "\r\n", 2)
-                                          : upload->answer && nb_buffer_put(out, upload->answer, upload->answer_size);
-    nb_conn_mark_body(conn, document_size(upload));
+    char line[64];
+    size_t document_size = 0;
+    snprintf(line, sizeof line, "HTTP/1.1 %d %s\r\n", upload->status, nb_status_reason(upload->status));
+    bool is_whole = nb_buffer_put_text(conn->out, line) && (upload->status == 200 ? put_success(conn, upload)
+                                                                                : put_refusal(conn, upload, &document_size));
+    nb_conn_mark_body(conn, document_size);
     return is_whole;
 }
 

@@ -4,6 +4,7 @@
  * The words are those of the S3 room, so that a client cannot tell who refused it. After a refusal of the first two
  * kinds the connection ends: either nobody knows where the next request begins, or one connection less is wanted.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -78,20 +79,32 @@ static int write_document(
                     code, message, escaped, request_id, (int)host.len, host.ptr);
 }
 
-/* A whole answer into conn->out. REQUIRES: it is empty. */
+/* Of a document, or without one in the few words that the embedded server has for what it cannot understand. */
+static bool put_head(nb_conn *conn, int status, const char *request_id, int document_size) {
+    char line[64], lines[96];
+    snprintf(line, sizeof line, "HTTP/1.1 %d %s\r\n", status, nb_status_reason(status));
+    if (!document_size)
+        return nb_buffer_put_text(conn->out, line) && nb_conn_put_head_end(conn, 0);
+    snprintf(lines, sizeof lines, "content-type: application/xml\r\ncontent-length: %d\r\n%s", document_size,
+             status == 503 ? "retry-after: 1\r\n" : "");
+    return nb_buffer_put_text(conn->out, line) && nb_buffer_put_text(conn->out, "x-amz-request-id: ") &&
+           nb_buffer_put_text(conn->out, request_id) && nb_buffer_put_text(conn->out, "\r\n") &&
+           nb_buffer_put_text(conn->out, conn->worker->plane->settings.common_headers) &&
+           nb_buffer_put_text(conn->out, lines) && nb_conn_put_head_end(conn, -1);
+}
+
+/* A whole answer into conn->out, which has room for it. REQUIRES: nothing of what it holds is out. */
 static void write_answer(nb_conn *conn, int status, const char *code, const char *message, nb_span resource) {
     nb_worker *worker = conn->worker;
     char document[DOCUMENT_SIZE_BYTES_MAX] = "", request_id[NB_REQUEST_ID_SIZE_BYTES + 1];
     nb_worker_request_id(worker, request_id);
     int size = *code ? write_document(worker, code, message, resource, request_id, document) : 0;
-    int whole = snprintf(conn->out->data, NB_BUFFER_SIZE_BYTES,
-                         "HTTP/1.1 %d %s\r\nx-amz-request-id: %s\r\n%sdate: %s\r\n%s%s%s"
-                         "content-length: %d\r\n\r\n%s",
-                         status, nb_status_reason(status), request_id, worker->plane->settings.common_headers,
-                         nb_worker_date(worker), *code ? "content-type: application/xml\r\n" : "",
-                         status == 503 ? "retry-after: 1\r\n" : "", conn->keep_alive ? "" : "connection: close\r\n",
-                         size, conn->is_head ? "" : document);
-    conn->out->start = 0, conn->out->end = (size_t)whole;
+    conn->out->start = conn->out->end = 0;
+    bool fits = put_head(conn, status, request_id, size);
+    if (!conn->is_head)
+        fits = fits && nb_buffer_put(conn->out, document, (size_t)size);
+    assert(fits);
+    (void)fits;
     nb_conn_mark_body(conn, conn->is_head ? 0 : (size_t)size);
     nb_log_error(conn, code);
     conn->status = status;

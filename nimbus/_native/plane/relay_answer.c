@@ -37,33 +37,52 @@ static bool may_go_on(const nb_conn *conn, const nb_response *answer) {
     return relay->request_sent || (relay->holds && (conn->body.done || (conn->body.drains && answer->keep_alive)));
 }
 
-static bool put_answer_framing(nb_conn *conn, const nb_response *answer) {
-    nb_relay *relay = conn->relay;
-    bool fits = true;
-    if (answer->content_length >= 0) {
-        char digits[24];
-        snprintf(digits, sizeof digits, "%lld", (long long)answer->content_length);
-        fits = nb_relay_put_text_header(conn->out, "content-length", digits);
-    } else if (answer->chunked && !relay->is_http_1_0) {
-        fits = nb_relay_put_text_header(conn->out, "transfer-encoding", "chunked");
-    } else if (!has_no_body(relay, answer->status)) {
-        conn->keep_alive = false; /* the end of the connection is the end of the body */
-    }
-    if (!may_go_on(conn, answer) || atomic_load(&conn->worker->plane->state) != NB_RUNNING)
-        conn->keep_alive = false;
-    return fits && (conn->keep_alive || nb_relay_put_text_header(conn->out, "connection", "close"));
+/* The server says of no body behind `connection` that it is empty; of any other, and to HEAD, how long it is before that. */
+static bool has_late_length(const nb_conn *conn, const nb_response *answer) {
+    return answer->content_length == 0 && !conn->is_head;
 }
 
+static bool put_length(nb_conn *conn, const nb_response *answer) {
+    char digits[24];
+    snprintf(digits, sizeof digits, "%lld", (long long)answer->content_length);
+    return nb_relay_put_text_header(conn->out, "content-length", digits);
+}
+
+/* What the server says of one hop, said of ours. */
+static bool put_hop_headers(nb_conn *conn, const nb_response *answer) {
+    const nb_relay *relay = conn->relay;
+    bool has_length = answer->content_length >= 0, chunks = !has_length && answer->chunked && !relay->is_http_1_0;
+    if (!has_length && !chunks && !has_no_body(relay, answer->status))
+        conn->keep_alive = false; /* the end of the connection is the end of the body */
+    if (!may_go_on(conn, answer) || atomic_load(&conn->worker->plane->state) != NB_RUNNING)
+        conn->keep_alive = false;
+    return (conn->keep_alive || nb_relay_put_text_header(conn->out, "connection", "close")) &&
+           (!has_late_length(conn, answer) || put_length(conn, answer)) &&
+           (!chunks || nb_relay_put_text_header(conn->out, "transfer-encoding", "chunked"));
+}
+
+/* One header of the server's as the peer sees it: a ticket stands where the length belongs. */
+static bool put_answer_header(nb_conn *conn, const nb_response *answer, const nb_header *header) {
+    if (nb_span_is(header->name, conn->relay->sends ? "x-nimbus-send" : "content-length"))
+        return has_late_length(conn, answer) || put_length(conn, answer);
+    return nb_relay_is_hop_header(header->name) || nb_relay_is_ours(header->name) ||
+           nb_relay_put_header(conn->out, header->name, header->value);
+}
+
+/* In the order in which the server would have answered the peer itself: what is of one hop, then the date, come last. */
 nb_step nb_relay_put_answer_head(nb_conn *conn, nb_span line, const nb_response *answer) {
     if (!conn->out && !(conn->out = nb_buffer_take(&conn->worker->buffers)))
         return NB_STEP_CLOSE;
+    const nb_header *date = NULL;
     bool fits = nb_buffer_put_span(conn->out, line) && nb_buffer_put(conn->out, "\r\n", 2);
     for (size_t i = 0; i < answer->headers_count && fits; i++) {
-        const nb_header *header = &answer->headers[i];
-        fits = nb_relay_is_hop_header(header->name) || nb_relay_is_ours(header->name) ||
-               nb_relay_put_header(conn->out, header->name, header->value);
+        if (nb_span_is(answer->headers[i].name, "date"))
+            date = &answer->headers[i];
+        else
+            fits = put_answer_header(conn, answer, &answer->headers[i]);
     }
-    fits = fits && put_answer_framing(conn, answer) && nb_buffer_put(conn->out, "\r\n", 2);
+    fits = fits && put_hop_headers(conn, answer) && (!date || nb_relay_put_header(conn->out, date->name, date->value)) &&
+           nb_buffer_put(conn->out, "\r\n", 2);
     return fits ? NB_STEP_AGAIN : NB_STEP_CLOSE;
 }
 
