@@ -17,8 +17,8 @@ survives a power cut when `capabilities.durable`; a batch is applied whole or no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -129,6 +129,9 @@ Mutation = Callable[[View], Result]
 # the data engine's `sync`, so that no record becomes visible before its bytes are durable.
 Barrier = Callable[[], None]
 
+# What came of a mutation: itself, its result, and the error when it did not take effect.
+Answer = tuple[Mutation[Any], Any, BaseException | None]
+
 
 class Committer(Protocol):
     """Runs mutations atomically and answers when they are durable."""
@@ -142,7 +145,16 @@ class Committer(Protocol):
     ) -> None:
         """Queue `mutation`; `done(result, error)` is called on the commit thread once it is durable or refused.
 
-        The primitive under the other two. `done` must be quick and must not raise. Raises `Overloaded`, `EngineClosed`.
+        The primitive under the others. `done` must be quick and must not raise. Raises `Overloaded`, `EngineClosed`.
+        """
+        ...
+
+    def submit_all(
+        self, mutations: Sequence[tuple[Mutation[Any], Barrier | None]], all_done: Callable[[Sequence[Answer]], None]
+    ) -> None:
+        """Queue all of them, in this order, or none when it raises; each stays an atomic step of its own.
+
+        `all_done` is called on the commit thread, once for all answers of a group.
         """
         ...
 

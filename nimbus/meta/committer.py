@@ -1,7 +1,7 @@
 """The commit thread: all mutations of a node pass here, in groups that share one write and one sync.
 
 While one group is being made durable, the next one gathers in the queue; so the group is as large as the
-disk is slow, and a single writer waits for nobody. A group goes: barriers (the bytes its records name
+disk is slow, and a single writer waits for nobody (see patience.py). A group goes: barriers (the bytes its records name
 become durable), decisions (each mutation runs on a view that shows the mutations before it), one write,
 one sync, answers. All answers wait for the sync, refusals too, since a refusal may rest on a write of the
 same group.
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from threading import Condition, Lock, Thread
 from typing import Final
 
@@ -22,6 +23,7 @@ from nimbus.base.errors import EngineClosed, NimbusError, Overloaded, StoreReadO
 from nimbus.base.limits import MIB
 from nimbus.meta.api import Barrier, OwnedMap
 from nimbus.meta.envelope import PORTABLE, check_batch
+from nimbus.meta.patience import Patience
 from nimbus.meta.pending import CommitDoors, Pending, answer
 from nimbus.metrics.commits import CommitMeter
 
@@ -57,11 +59,20 @@ class GroupView:
 class OwnedCommitter(CommitDoors):
     """A `Committer` over a map that this process alone writes."""
 
-    def __init__(self, map: OwnedMap, meter: CommitMeter | None = None) -> None:
+    def __init__(
+        self,
+        map: OwnedMap,
+        meter: CommitMeter | None = None,
+        now_ns: Callable[[], int] = time.perf_counter_ns,
+        patience: Patience | None = None,
+    ) -> None:
         self._map = map
         self._meter = meter or CommitMeter()
+        self._now_ns = now_ns
         self._queue: deque[Pending] = deque()
+        self._patience = patience or Patience(GROUP_MUTATIONS_MAX)
         self._arrived = Condition(Lock())
+        self._awaited = 1  # mutations in the queue that the thread is to be woken for
         self._closing = False
         self._broken: str | None = None  # why nothing may be written any more
         self._group_ops_max = map.capabilities.txn_ops_max
@@ -77,22 +88,27 @@ class OwnedCommitter(CommitDoors):
 
     # --- the queue ------------------------------------------------------------------------------------
 
-    def _enqueue(self, pending: Pending) -> None:
+    def _enqueue(self, arrived: Sequence[Pending]) -> None:
         with self._arrived:
             if self._closing:
                 raise EngineClosed
-            if len(self._queue) >= QUEUE_MUTATIONS_MAX:
-                raise Overloaded(f"{QUEUE_MUTATIONS_MAX} writes wait already.")
-            self._queue.append(pending)
-            self._meter.submitted += 1
-            self._arrived.notify()
+            if len(self._queue) + len(arrived) > QUEUE_MUTATIONS_MAX:
+                raise Overloaded(f"{len(self._queue)} writes wait already.")
+            self._queue.extend(arrived)
+            self._meter.submitted += len(arrived)
+            if len(self._queue) >= self._awaited:
+                self._arrived.notify()
 
     def _take_group(self) -> list[Pending]:
-        """What waits, up to the largest group; waits for the first. Empty once closed and drained."""
+        """What waits, up to the largest group; waits for the first and its company. Empty once closed and drained."""
         with self._arrived:
-            while not self._queue and not self._closing:
+            queue, patience = self._queue, self._patience
+            while not queue and not self._closing:
                 self._arrived.wait()
-            queue = self._queue
+            while not self._closing and (left_ns := patience.left_ns(len(queue), self._now_ns())):
+                self._awaited = patience.wanted
+                self._arrived.wait(left_ns / 1e9)
+            self._awaited = 1
             return [queue.popleft() for _ in range(min(len(queue), GROUP_MUTATIONS_MAX))]
 
     def _put_back(self, pending: list[Pending]) -> None:
@@ -103,10 +119,12 @@ class OwnedCommitter(CommitDoors):
 
     def _run(self) -> None:
         while group := self._take_group():
+            began_ns = self._now_ns()
             try:
                 self._commit_group(group)
             except Exception as error:
                 _refuse_all(group, error)
+            self._patience.renew(len(group), len(self._queue), began_ns, self._now_ns())
             self._meter.groups += 1
             self._meter.answered += len(group)
             answer(group)
@@ -148,13 +166,13 @@ class OwnedCommitter(CommitDoors):
         return ops <= self._group_ops_max and size_bytes <= self._group_size_bytes_max
 
     def _sync(self) -> None:
-        began_ns = time.perf_counter_ns()
+        began_ns = self._now_ns()
         try:
             self._map.sync()
         except Exception as error:
             self._broken = str(error)
             raise
-        self._meter.syncs.add(time.perf_counter_ns() - began_ns)
+        self._meter.syncs.add(self._now_ns() - began_ns)
 
 
 def _run_barriers(group: list[Pending]) -> dict[Barrier, Exception]:

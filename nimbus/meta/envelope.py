@@ -27,12 +27,13 @@ def check_batch(ops: Mapping[bytes, bytes | None], bounds: Capabilities) -> int:
     """The size in bytes of all keys and values. Raises `BatchTooLarge` when anything is out of bounds."""
     if len(ops) > bounds.txn_ops_max:
         raise BatchTooLarge(f"{len(ops)} operations are more than {bounds.txn_ops_max}.")
-    value_size_bytes_max = bounds.value_size_bytes_max
+    key_size_bytes_max, value_size_bytes_max = limits.META_KEY_SIZE_BYTES_MAX, bounds.value_size_bytes_max
     size_bytes = 0
     for key, value in ops.items():
-        if not 0 < len(key) <= limits.META_KEY_SIZE_BYTES_MAX:
-            raise BatchTooLarge(f"A key of {len(key)} bytes is not within 1 to {limits.META_KEY_SIZE_BYTES_MAX}.")
-        size_bytes += len(key)
+        key_size_bytes = len(key)
+        if not 0 < key_size_bytes <= key_size_bytes_max:
+            raise BatchTooLarge(f"A key of {key_size_bytes} bytes is not within 1 to {key_size_bytes_max}.")
+        size_bytes += key_size_bytes
         if value is not None:
             if len(value) > value_size_bytes_max:
                 raise BatchTooLarge(f"A value of {len(value)} bytes is larger than {value_size_bytes_max}.")

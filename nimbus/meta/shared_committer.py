@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import Final
@@ -78,15 +78,16 @@ class SharedCommitter(CommitDoors):
             self._closing = True
         self._threads.shutdown(wait=True)
 
-    def _enqueue(self, pending: Pending) -> None:
+    def _enqueue(self, arrived: Sequence[Pending]) -> None:
         with self._lock:
             if self._closing:
                 raise EngineClosed
-            if self._waiting >= QUEUE_MUTATIONS_MAX:
-                raise Overloaded(f"{QUEUE_MUTATIONS_MAX} writes wait already.")
-            self._waiting += 1
-            self._meter.submitted += 1
-            self._threads.submit(self._run, pending)
+            if self._waiting + len(arrived) > QUEUE_MUTATIONS_MAX:
+                raise Overloaded(f"{self._waiting} writes wait already.")
+            self._waiting += len(arrived)
+            self._meter.submitted += len(arrived)
+            for pending in arrived:
+                self._threads.submit(self._run, pending)
 
     def _run(self, pending: Pending) -> None:
         try:

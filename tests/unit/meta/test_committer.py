@@ -15,6 +15,7 @@ from nimbus.meta import committer as committer_module
 from nimbus.meta.api import Capabilities, Mutation, View
 from nimbus.meta.committer import OwnedCommitter
 from nimbus.meta.memory import CAPABILITIES, MemoryMap
+from nimbus.meta.patience import WAIT_NS_MAX, Patience
 
 
 class GatedMap(MemoryMap):
@@ -202,6 +203,109 @@ def test_a_group_holds_a_bounded_number_of_bytes(
     finish(committer, map)
     assert [len(ops) for ops in map.writes] == [1, 2, 2, 1]
     assert told.kinds == [b"%d" % number for number in range(5)]
+
+
+# --- company --------------------------------------------------------------------------------------------
+
+
+class WatchedPatience(Patience):
+    """Time stands still unless the test moves it; says when the commit thread is about to wait."""
+
+    def __init__(self) -> None:
+        super().__init__(1000)
+        self.now_ns = 0
+        self.is_waiting = Event()
+
+    def left_ns(self, queued: int, now_ns: int) -> int:
+        left_ns = super().left_ns(queued, now_ns)
+        if left_ns:
+            self.is_waiting.set()
+        return left_ns
+
+
+@pytest.fixture
+def patience() -> WatchedPatience:
+    return WatchedPatience()
+
+
+@pytest.fixture
+def patient(map: GatedMap, patience: WatchedPatience) -> Iterator[OwnedCommitter]:
+    committer = OwnedCommitter(map, now_ns=lambda: patience.now_ns, patience=patience)
+    yield committer
+    patience.now_ns += 10**9
+    finish(committer, map)
+
+
+def wait_for_company(patient: OwnedCommitter, map: GatedMap, patience: WatchedPatience, told: Told) -> None:
+    """One is answered after a second, two have queued meanwhile: the thread waits for three."""
+    hold(patient, map)
+    for _ in range(2):
+        patient.submit(count, told)
+    patience.now_ns += 10**9
+    map.gate.set()
+    assert patience.is_waiting.wait(10)
+
+
+def test_a_group_waits_for_those_who_were_answered_just_now(
+    patient: OwnedCommitter, map: GatedMap, patience: WatchedPatience, told: Told
+) -> None:
+    wait_for_company(patient, map, patience, told)
+    assert patient.commit_now(count) == 3
+    assert [len(ops) for ops in map.writes] == [1, 1]
+    assert told.kinds == [1, 2]
+
+
+def test_a_group_goes_without_those_who_do_not_come_back(
+    patient: OwnedCommitter, map: GatedMap, patience: WatchedPatience, told: Told
+) -> None:
+    wait_for_company(patient, map, patience, told)
+    patience.now_ns += WAIT_NS_MAX
+    finish(patient, map)
+    assert told.kinds == [1, 2]
+
+
+def test_a_committer_that_closes_waits_for_no_company(
+    patient: OwnedCommitter, map: GatedMap, patience: WatchedPatience, told: Told
+) -> None:
+    wait_for_company(patient, map, patience, told)
+    patient.close()
+    assert told.kinds == [1, 2]
+
+
+def test_a_writer_who_is_alone_never_waits(patient: OwnedCommitter, map: GatedMap, patience: WatchedPatience) -> None:
+    def count_slowly(view: View) -> int:
+        patience.now_ns += 10**9
+        return count(view)
+
+    map.gate.set()
+    assert [patient.commit_now(count_slowly) for _ in range(5)] == [1, 2, 3, 4, 5]
+    assert not patience.is_waiting.is_set()
+
+
+# --- many at once ---------------------------------------------------------------------------------------
+
+
+def test_many_submitted_at_once_are_told_at_once(committer: OwnedCommitter, map: GatedMap) -> None:
+    told: list[Any] = []
+    hold(committer, map)
+    committer.submit_all([(mutation, None) for mutation in (count, refuse, count)], told.append)
+    finish(committer, map)
+    assert [[(mutation, result, type(error)) for mutation, result, error in answers] for answers in told] == [
+        [(count, 1, type(None)), (refuse, None, ConditionLost), (count, 2, type(None))]
+    ]
+
+
+def test_of_many_submitted_at_once_all_are_queued_or_none(
+    committer: OwnedCommitter, map: GatedMap, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committer_module, "QUEUE_MUTATIONS_MAX", 3)
+    hold(committer, map)
+    committer.submit(count, told)
+    with pytest.raises(Overloaded):
+        committer.submit_all([(count, None)] * 3, lambda answers: None)
+    committer.submit_all([(count, None)] * 2, lambda answers: None)
+    finish(committer, map)
+    assert map.get(b"counter") == b"3"
 
 
 # --- barriers -------------------------------------------------------------------------------------------
