@@ -454,6 +454,10 @@ class Upload:
     @property
     def checksums(self) -> dict[str, str]: ...
     @property
+    def facts(self) -> tuple[str, str, str, list[tuple[bytes, bytes]], int, int, str, dict[str, str]]:
+        """bucket, key, user_id, headers, part_number, size, etag, checksums: what a record is made of, in one step."""
+
+    @property
     def is_trailer(self) -> bool: ...
     @property
     def fault(self) -> str:

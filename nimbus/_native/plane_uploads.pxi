@@ -194,14 +194,22 @@ cdef class Upload:
 
     @property
     def checksums(self):
-        checksums = {}
-        for kind in (self.upload.given, self.upload.algorithm):
-            if kind >= 0:
-                raw = self.upload.results[<int>kind][: nb_digest_size(<nb_digest_kind><int>kind)]
-                checksums[nb_digest_name(<nb_digest_kind><int>kind).decode("ascii")] = b2a_base64(
-                    raw, newline=False
-                ).decode("ascii")
-        return checksums
+        return checksums_of(self.upload)
+
+    @property
+    def facts(self):
+        cdef nb_upload *upload = self.upload
+        cdef nb_target *target = &upload.target
+        return (
+            target.name[: target.bucket_len].decode("ascii"),
+            (target.name + target.bucket_len + 1)[: target.key_len].decode("utf-8"),
+            upload.user.user_id.ptr[: upload.user.user_id.len].decode("utf-8"),
+            headers_of(upload.kept, upload.kept_count),
+            upload.part_number,
+            upload.size,
+            upload.results[<int>NB_MD5][:16].hex(),
+            checksums_of(upload),
+        )
 
     @property
     def is_trailer(self):
@@ -223,6 +231,16 @@ cdef class Upload:
             framing.string_to_sign[: framing.string_size],
             framing.provided[: framing.provided_size],
         )
+
+
+cdef dict checksums_of(const nb_upload *upload):
+    checksums = {}
+    for kind in (upload.given, upload.algorithm):
+        if kind >= 0:
+            raw = upload.results[<int>kind][: nb_digest_size(<nb_digest_kind><int>kind)]
+            name = nb_digest_name(<nb_digest_kind><int>kind).decode("ascii")
+            checksums[name] = b2a_base64(raw, newline=False).decode("ascii")
+    return checksums
 
 
 def succeed_uploads(list uploads not None):

@@ -53,8 +53,7 @@ class PlaneUploads:
         self._app = app
         self._blobs = Blobs(data, meter)
         self.bodies = HeldBodies(plane, self._blobs)
-        self._named: list[Upload] = []  # of the group that the commit thread is answering
-        handover.on_group_end = self._answer
+        handover.on_answers = self._answer
         self._thread = threading.Thread(target=self._run, name="plane uploads", daemon=True)
         self._steps: dict[int, Callable[[Upload], None]] = {
             _ADMISSION: self._admit,
@@ -82,6 +81,7 @@ class PlaneUploads:
                     self.bodies.settle(upload)
                 else:
                     steps[upload.want](upload)
+            self._handover.submit()
 
     # --- before the body ------------------------------------------------------------------------------
 
@@ -100,6 +100,7 @@ class PlaneUploads:
 
     def _check(self, upload: Upload) -> str | None:
         """Whatever refuses an upload without its bytes; the algorithm that a part is kept with."""
+        self._handover.check_pace()
         bucket = self._handover.find_bucket(upload.bucket)
         _owner_only(upload.user_id)(bucket)
         if upload.part_number:
@@ -107,7 +108,7 @@ class PlaneUploads:
             if algorithm and upload.given not in (None, algorithm):
                 raise S3Error("InvalidRequest")
             return algorithm or DEFAULT_ALGORITHM
-        condition = self._described(upload)[1]
+        condition = _described(upload.bucket, upload.key, upload.user_id, upload.headers)[1]
         if condition is not None:
             condition(self._handover.peek_object(bucket, upload.key))
         else:
@@ -117,50 +118,36 @@ class PlaneUploads:
     # --- after it -------------------------------------------------------------------------------------
 
     def _commit(self, upload: Upload) -> None:
-        def done(error: BaseException | None) -> None:
-            if error is None:
-                self._named.append(upload)
-            else:
-                self._refuse(upload, error)
-
+        """Prepare its record; handed over with those of all others that came with it."""
         try:
-            new, condition = (None, None) if upload.part_number else self._described(upload)
+            self._handover.check_pace()
+            bucket, key, user_id, headers, part_number, size, etag, checksums = upload.facts
+            new, condition = (None, None) if part_number else _described(bucket, key, user_id, headers)
         except Exception as error:
             self._blobs.remove(upload.fd)
             self._refuse(upload, error)
             return
         try:
-            extents = self._extents(upload)
+            extents = self._extents(upload, size)
         except Exception as error:
             self._refuse(upload, error)
             return
-        digests = Digests(upload.etag, upload.checksums)
-        permit = _owner_only(upload.user_id)
-        store, bucket, key, size = self._handover, upload.bucket, upload.key, upload.size
+        digests = Digests(etag, checksums)
+        permit = _owner_only(user_id)
         if new is not None:
-            store.put_object(bucket, key, new, digests, extents, size, condition, permit, done)
+            self._handover.put_object(upload, bucket, key, new, digests, extents, size, condition, permit)
         else:
-            number = upload.part_number
-            store.put_part(bucket, key, upload.upload_id, number, digests, extents, size, permit, done)
+            upload_id = upload.upload_id
+            self._handover.put_part(upload, bucket, key, upload_id, part_number, digests, extents, size, permit)
 
-    def _answer(self) -> None:
-        """Tell all of a group at once: a worker that is woken for each answer costs more than the answers."""
-        named, self._named = self._named, []
+    def _answer(self, named: list[Upload], refused: list[tuple[Upload, BaseException]]) -> None:
+        """On the commit thread, mostly."""
         succeed_uploads(named)
+        for upload, error in refused:
+            self._refuse(upload, error)
 
-    def _described(self, upload: Upload) -> tuple[NewObject, Condition | None]:
-        """What the head says of the object, and on what condition."""
-        headers = upload.headers
-        if not headers:
-            return _plain_object(upload.user_id, b""), None
-        if len(headers) == 1 and headers[0][0] == b"content-type":
-            return _plain_object(upload.user_id, headers[0][1]), None
-        request = codec.decode(_PUT, upload.bucket, upload.key, _NO_QUERY, headers, None)
-        condition = write_condition(request.if_match, request.if_none_match)
-        return new_object(request, upload.user_id, checksum_type=FULL_OBJECT), condition
-
-    def _extents(self, upload: Upload) -> Extents:
-        if not upload.size:
+    def _extents(self, upload: Upload, size: int) -> Extents:
+        if not size:
             return ()
         if upload.is_small:
             return self._blobs.append(upload.payload)
@@ -184,6 +171,19 @@ class PlaneUploads:
     def _discard(self, upload: Upload) -> None:
         self._blobs.remove(upload.fd)
         upload.forget()
+
+
+def _described(
+    bucket: str, key: str, user_id: str, headers: list[tuple[bytes, bytes]]
+) -> tuple[NewObject, Condition | None]:
+    """What the head says of the object, and on what condition."""
+    if not headers:
+        return _plain_object(user_id, b""), None
+    if len(headers) == 1 and headers[0][0] == b"content-type":
+        return _plain_object(user_id, headers[0][1]), None
+    request = codec.decode(_PUT, bucket, key, _NO_QUERY, headers, None)
+    condition = write_condition(request.if_match, request.if_none_match)
+    return new_object(request, user_id, checksum_type=FULL_OBJECT), condition
 
 
 @lru_cache(maxsize=1024)

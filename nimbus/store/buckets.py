@@ -15,6 +15,7 @@ settled, which is before it is acknowledged.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final
 
 from msgspec.structs import replace
@@ -43,7 +44,7 @@ def open_bucket(view: View, name: str, now_ms: int) -> Bucket:
     value = view.get(row)
     if value is None:
         raise BucketMissing
-    bucket = unpack(Bucket, value)
+    bucket = _unpacked(value)
     if not bucket.deleting_until_ms:
         return bucket
     if bucket.deleting_until_ms > now_ms:
@@ -51,6 +52,12 @@ def open_bucket(view: View, name: str, now_ms: int) -> Bucket:
     bucket = replace(bucket, deleting_until_ms=0)
     view.put(row, pack(bucket))
     return bucket
+
+
+@lru_cache(maxsize=256)
+def _unpacked(value: bytes) -> Bucket:
+    """Writes of one group are mostly to one bucket."""
+    return unpack(Bucket, value)
 
 
 class Buckets:

@@ -20,7 +20,7 @@ from itertools import islice, takewhile
 from typing import Final
 
 from nimbus.base.clock import Clock
-from nimbus.base.errors import NimbusError
+from nimbus.base.errors import NimbusError, Overloaded
 from nimbus.base.limits import META_TXN_OPS_MAX
 from nimbus.meta import keys
 from nimbus.meta.api import View
@@ -91,10 +91,10 @@ class Collector:
         self._discarded.update((extent.location, None) for extent in extents)
         self._wanted.set()
 
-    @property
-    def is_behind(self) -> bool:
-        """Whether so many refused bytes wait that no more should come in."""
-        return len(self._discarded) >= DISCARDED_MAX
+    def check_pace(self) -> None:
+        """Raises `Overloaded` while so many refused bytes wait that no more should come in. Any thread."""
+        if len(self._discarded) >= DISCARDED_MAX:
+            raise Overloaded("The bytes of refused writes cannot be freed fast enough.")
 
     def read(self) -> Iterator[Reading]:
         """Its progress; see nimbus/metrics/names.py."""

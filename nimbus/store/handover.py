@@ -2,7 +2,8 @@
 
 The native data plane receives, verifies and stores the bytes of an upload by itself; what is left is the record. The
 steps are those of objects.py and uploads.py. The one difference is who may write: the owner of the bucket is looked
-at inside the step, because nobody looked before the bytes came.
+at inside the step, because nobody looked before the bytes came. Writes are handed over many at once, and so are their
+answers: a thread that is woken for each costs more than the write.
 
 Must always hold: whoever hands extents over is rid of them, whatever happens: they are named, or discarded, or kept
 for the sweep when nobody knows (see ingest.py); `join` returns when no answer is due any more, and must come before
@@ -13,15 +14,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from nimbus.base.clock import Clock
 from nimbus.base.errors import BucketMissing, NimbusError, UploadMissing
 from nimbus.data.api import DataStore
 from nimbus.meta import keys
-from nimbus.meta.api import Committer, Mutation, View
+from nimbus.meta.api import Answer, Barrier, Committer, Mutation
 from nimbus.store.api import Condition, Digests, NewObject
 from nimbus.store.commits import Commits
 from nimbus.store.garbage import GarbageQueue
@@ -32,14 +33,26 @@ from nimbus.store.rows import Rows
 from nimbus.store.uploads import parse_upload_id, part_mutation
 
 Permit = Callable[[Bucket], None]
-Done = Callable[[BaseException | None], None]
+# Told of a group of answers: of the writes that are durable now, and of those that were refused, with the reason. Each
+# is what its writer has given with it.
+Told = Callable[[list[Any], list[tuple[Any, BaseException]]], None]
+
+
+class _Write(Naming[bool]):
+    """A write on its way, and what its writer knows it by."""
+
+    __slots__ = ("token",)
+
+    def __init__(self, token: object, mutation: Mutation[bool], extents: Extents, discard: Discard) -> None:
+        super().__init__(mutation, extents, discard)
+        self.token: Final = token
 
 
 class Handover:
     """The door of a store for one other thread, over a map that this process owns.
 
-    `on_group_end` is called on the commit thread after the answers of a group, so that whoever gives them on need not
-    wake anybody for each.
+    `put_object` and `put_part` prepare, `submit` hands over; `on_answers` is called for each write once, there or on
+    the commit thread. `check_pace` raises `Overloaded` while no more bytes should come in.
     """
 
     def __init__(
@@ -51,6 +64,7 @@ class Handover:
         queue: GarbageQueue,
         commits: Commits,
         discard: Discard,
+        check_pace: Callable[[], None],
     ) -> None:
         self._get = rows.map.get
         self._committer = committer
@@ -59,10 +73,11 @@ class Handover:
         self._queue = queue
         self._commits = commits
         self._discard = discard
+        self.check_pace = check_pace
+        self.on_answers: Told = _nobody_cares
         self._loop = asyncio.get_running_loop()
+        self._prepared: list[tuple[_Write, Barrier | None]] = []
         self._open = 0
-        self._deciding: set[Naming[bool]] = set()  # decided by the commit thread and not yet answered
-        self.on_group_end: Callable[[], None] = _nobody_cares
         self._changed = threading.Condition()
 
     def find_bucket(self, name: str) -> Bucket:
@@ -86,6 +101,7 @@ class Handover:
 
     def put_object(
         self,
+        token: object,
         bucket: str,
         key: str,
         new: NewObject,
@@ -94,14 +110,14 @@ class Handover:
         size: int,
         condition: Condition | None,
         permit: Permit,
-        done: Done,
     ) -> None:
-        """Make the bytes the object `key`; `done(error)` is called once, here or on the commit thread."""
+        """Prepare to make the bytes the object `key`."""
         record = new_record(new, digests, extents, size, self._clock.now_ms())
-        self._submit(put_mutation(self._queue, bucket, key, record, condition, permit), extents, done)
+        self._prepare(token, put_mutation(self._queue, bucket, key, record, condition, permit), extents)
 
     def put_part(
         self,
+        token: object,
         bucket: str,
         key: str,
         upload_id: str,
@@ -110,47 +126,53 @@ class Handover:
         extents: Extents,
         size: int,
         permit: Permit,
-        done: Done,
     ) -> None:
-        """Make the bytes the part `number`; as `put_object`."""
+        """Prepare to make the bytes the part `number`. REQUIRES: `find_upload` has found the upload."""
         part = UploadedPart(size, digests.etag, self._clock.now_ms(), extents, digests.checksums)
         raw_id = parse_upload_id(upload_id)
-        self._submit(part_mutation(self._queue, bucket, key, raw_id, number, part, permit), extents, done)
+        self._prepare(token, part_mutation(self._queue, bucket, key, raw_id, number, part, permit), extents)
+
+    def submit(self) -> None:
+        """Hand over what was prepared."""
+        prepared, self._prepared = self._prepared, []
+        if not prepared:
+            return
+        with self._changed:
+            self._open += len(prepared)
+        try:
+            self._committer.submit_all(prepared, self._answer)
+        except NimbusError as error:
+            self._answer([(write, None, error) for write, _ in prepared])
 
     def join(self) -> None:
         """Wait until everything handed over was answered."""
         with self._changed:
             self._changed.wait_for(lambda: self._open == 0)
 
-    def _submit(self, mutation: Mutation[bool], extents: Extents, done: Done) -> None:
-        naming = Naming(mutation, extents, self._drop)
-        deciding = self._deciding
-        with self._changed:
-            self._open += 1
+    def _prepare(self, token: object, mutation: Mutation[bool], extents: Extents) -> None:
+        self._prepared.append((_Write(token, mutation, extents, self._drop), self._sync if extents else None))
 
-        def step(view: View) -> bool:
-            deciding.add(naming)
-            return naming(view)
-
-        def answer(has_displaced: Any, error: BaseException | None, is_refused: bool = False) -> None:
-            deciding.discard(naming)
-            naming.settle(error)
-            if has_displaced:
-                self._call(self._commits.on_answers)
-            try:
-                done(error)
-                if not deciding and not is_refused:  # all of a group are decided before one of them is answered
-                    self.on_group_end()
-            finally:
-                with self._changed:
-                    self._open -= 1
-                    if not self._open:
-                        self._changed.notify_all()
-
+    def _answer(self, answers: Sequence[Answer]) -> None:
+        named: list[Any] = []
+        refused: list[tuple[Any, BaseException]] = []
+        has_displaced = False
+        for write, displaced, error in answers:
+            assert isinstance(write, _Write), write
+            if error is None:
+                named.append(write.token)
+                has_displaced = has_displaced or displaced
+            else:
+                write.settle(error)
+                refused.append((write.token, error))
+        if has_displaced:
+            self._call(self._commits.on_answers)
         try:
-            self._committer.submit(step, answer, barrier=self._sync if extents else None)
-        except NimbusError as error:
-            answer(None, error, is_refused=True)
+            self.on_answers(named, refused)
+        finally:
+            with self._changed:
+                self._open -= len(answers)
+                if not self._open:
+                    self._changed.notify_all()
 
     def _drop(self, extents: Extents) -> None:
         self._call(self._discard, extents)
@@ -161,5 +183,5 @@ class Handover:
             self._loop.call_soon_threadsafe(function, *args)
 
 
-def _nobody_cares() -> None:
+def _nobody_cares(named: list[Any], refused: list[tuple[Any, BaseException]]) -> None:
     pass

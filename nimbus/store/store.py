@@ -15,7 +15,7 @@ from functools import partial
 from typing import Final
 
 from nimbus.base.clock import Clock
-from nimbus.base.errors import DirectoryDamaged, Overloaded
+from nimbus.base.errors import DirectoryDamaged
 from nimbus.base.limits import PART_SIZE_BYTES_MIN
 from nimbus.base.span import Span
 from nimbus.data.api import DataStore
@@ -86,7 +86,7 @@ class Store:
         self._buckets = buckets = Buckets(rows, commits, clock, partial(end_upload, queue))
         self._objects = objects = Objects(rows, commits, data, clock, buckets, queue, discard)
         self._uploads = Uploads(rows, commits, data, clock, buckets, queue, discard)
-        self.handover = Handover(rows, committer, data, clock, queue, commits, discard)
+        self.handover = Handover(rows, committer, data, clock, queue, commits, discard, self._collector.check_pace)
         self._completions = Completions(rows, commits, clock, buckets, queue, part_size_bytes_min)
         self._manifests = Manifests(rows)
         self._reader = Reader(data, self._manifests, leases)
@@ -147,8 +147,7 @@ class Store:
     # --- objects --------------------------------------------------------------------------------------
 
     def ingest(self, size_hint: int | None) -> Ingest:
-        if self._collector.is_behind:
-            raise Overloaded("The bytes of refused writes cannot be freed fast enough.")
+        self._collector.check_pace()
         return StoreIngest(self._data, size_hint, self._discard)
 
     async def put_object(

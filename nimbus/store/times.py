@@ -1,7 +1,7 @@
 """Times as the wire shows them, made once when a record is written: never when it is read or listed.
 
-The fronts show the same few seconds again and again while objects are written, so the text of the last
-second is kept. No locale takes part.
+The same few milliseconds come again and again while objects are written in groups, so the last texts are
+kept. No locale takes part.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
+@lru_cache(maxsize=16)
 def iso_text(time_ms: int) -> str:
     """2026-01-31T12:34:56.789Z (ISO 8601 as S3's listings have it)."""
     seconds, milliseconds = divmod(time_ms, 1000)

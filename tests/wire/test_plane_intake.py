@@ -238,7 +238,9 @@ def test_an_upload_that_fails_unforeseen_is_the_servers_to_judge(
     def find_bucket(name: str) -> Any:
         raise RuntimeError("nobody has foreseen this")
 
-    handover: Any = SimpleNamespace(find_bucket=find_bucket, join=lambda: None, on_group_end=None)
+    handover: Any = SimpleNamespace(
+        check_pace=lambda: None, find_bucket=find_bucket, submit=lambda: None, join=lambda: None, on_answers=None
+    )
     data = LocalDataStore(tmp_path)
     with front(takes_uploads=True) as running:
         running.plane.set_keys([Key(*OWNER)], "us-east-1")
