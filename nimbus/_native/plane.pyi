@@ -424,11 +424,7 @@ class Upload:
         """Those that describe the object or set a condition."""
 
     @property
-    def part_number(self) -> int:
-        """0: not a part."""
-
-    @property
-    def upload_id(self) -> str: ...
+    def upload_id(self) -> str: ...  # "": not a part
     @property
     def size(self) -> int: ...
     @property
@@ -455,7 +451,7 @@ class Upload:
     def checksums(self) -> dict[str, str]: ...
     @property
     def facts(self) -> tuple[str, str, str, list[tuple[bytes, bytes]], int, int, str, dict[str, str]]:
-        """bucket, key, user_id, headers, part_number, size, etag, checksums: what a record is made of, in one step."""
+        """bucket, key, user_id, headers, part_number, size, etag, checksums: what a record is made of, at once."""
 
     @property
     def is_trailer(self) -> bool: ...

@@ -157,10 +157,6 @@ cdef class Upload:
         return headers_of(self.upload.kept, self.upload.kept_count)
 
     @property
-    def part_number(self):
-        return self.upload.part_number
-
-    @property
     def upload_id(self):
         return self.upload.upload_id.decode("ascii")
 

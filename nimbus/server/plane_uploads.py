@@ -103,7 +103,7 @@ class PlaneUploads:
         self._handover.check_pace()
         bucket = self._handover.find_bucket(upload.bucket)
         _owner_only(upload.user_id)(bucket)
-        if upload.part_number:
+        if upload.upload_id:
             algorithm = self._handover.find_upload(bucket, upload.key, upload.upload_id).checksum_algorithm
             if algorithm and upload.given not in (None, algorithm):
                 raise S3Error("InvalidRequest")

@@ -35,6 +35,7 @@ from nimbus.data.local import LocalDataStore
 from nimbus.data.location import check_of
 from nimbus.meta.committer import OwnedCommitter
 from nimbus.meta.memory import MemoryMap
+from nimbus.metrics.storage import DataMeter
 from nimbus.s3.api import Services, Settings
 from nimbus.s3.app import App
 from nimbus.s3.asgi import S3Asgi
@@ -42,6 +43,7 @@ from nimbus.server.coherence import CoherentMap
 from nimbus.server.listener import Listener
 from nimbus.server.plane import Key, PlaneListener
 from nimbus.server.plane_sends import PlaneSends
+from nimbus.server.plane_uploads import PlaneUploads
 from nimbus.server.sockets import bind
 from nimbus.store.store import Store
 from tests.wire.plane_front import Peer
@@ -98,15 +100,17 @@ class Inside:
         """How many objects readers hold."""
         return len(self.store._reader._leases._readers)
 
-    def client(self) -> Any:
-        """Of the plane, signing with SigV2, which the plane does not read by itself."""
+    def client(self, port: int | None = None, signature: str = "s3") -> Any:
+        """Of the plane, signing with SigV2, which the plane does not read by itself, unless told otherwise."""
         return boto3.client(
             "s3",
-            endpoint_url=f"http://127.0.0.1:{self.port}",
+            endpoint_url=f"http://127.0.0.1:{port or self.port}",
             aws_access_key_id=ACCESS_KEY,
             aws_secret_access_key=SECRET_KEY,
             region_name="us-east-1",
-            config=ClientConfig(signature_version="s3", s3={"addressing_style": "path"}, retries={"max_attempts": 0}),
+            config=ClientConfig(
+                signature_version=signature, s3={"addressing_style": "path"}, retries={"max_attempts": 0}
+            ),
         )
 
     def put_parts(self, key: str, parts: list[bytes]) -> bytes:
@@ -155,9 +159,10 @@ class Inside:
         bound, plain = bind(Address(host="127.0.0.1", port=0)), bind(Address(host="127.0.0.1", port=0))
         self.port, self.plain_port = bound.address.port, plain.address.port
         keys = [Key(ACCESS_KEY, SECRET_KEY, "owner")]
+        uploads = partial(PlaneUploads, handover=self.store.handover, data=self.data, app=app, meter=DataMeter())
         sends = partial(PlaneSends, store=self.store, files=self.data, checks=check_of)
         self.listener = PlaneListener(
-            bound, asgi, config, 1000, keys, app.host_id, map, self.data, check_of, None, sends
+            bound, asgi, config, 1000, keys, app.host_id, map, self.data, check_of, uploads, sends
         )
         self.plane = self.listener._plane
         without = Listener(plain, asgi, limits, 1000)

@@ -9,9 +9,10 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 
 from nimbus._native.plane import take_uploads
 from nimbus.auth.api import BodyForm, Verified
@@ -25,7 +26,9 @@ from nimbus.server.plane import Key
 from nimbus.server.plane_blobs import Blobs
 from nimbus.server.plane_bodies import HeldBodies
 from nimbus.server.plane_uploads import PlaneUploads
+from nimbus.store import collector
 from tests.wire.plane_front import Front, Peer, front
+from tests.wire.plane_inside import inside
 from tests.wire.plane_node import OWNER
 from tests.wire.plane_pair import Node
 
@@ -269,3 +272,33 @@ def test_a_file_that_cannot_be_finished_goes_at_once(tmp_path: Path) -> None:
     blobs.close()
     assert list(tmp_path.rglob("*.blob")) == []
     data.close()
+
+
+def test_uploads_are_refused_alike_while_refused_bytes_cannot_be_freed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small, large = b"small", bytes(300_000)  # the first goes without admission, once its bucket is known
+    with inside(tmp_path) as node:
+        native, plain = (node.client(port, "s3v4") for port in (node.port, node.plain_port))
+
+        def puts() -> list[int]:
+            """The answers of the plane's own; a large upload is declined, and the server says why."""
+            return list(cast(dict[int, int], node.plane.counters()["requests_put"]))
+
+        native.put_object(Bucket="bucket", Key="before", Body=small)
+        monkeypatch.setattr(collector, "DISCARDED_MAX", 0)
+        for body in (small, large):
+            refusals = []
+            for client in (native, plain):
+                with pytest.raises(ClientError) as refusal:
+                    client.put_object(Bucket="bucket", Key="key", Body=body)
+                answer = refusal.value.response
+                status, error = answer["ResponseMetadata"]["HTTPStatusCode"], answer["Error"]
+                refusals.append((status, error["Code"], error["Message"]))
+            assert refusals[0] == refusals[1]
+            assert refusals[0][:2] == (503, "SlowDown")
+        assert puts() == [200, 503]
+        monkeypatch.undo()
+        native.put_object(Bucket="bucket", Key="key", Body=small)
+        assert plain.get_object(Bucket="bucket", Key="key")["Body"].read() == small
+        assert list(tmp_path.rglob("*.blob")) == []
