@@ -11,8 +11,9 @@ Three levels, each built on the one before:
                     engine shared with other nodes, a mutation's reads become the checks of its `txn` and
                     it is run again when somebody else was faster.
 
-Must always hold: keys sort as unsigned bytes; an empty value is a value; what a commit acknowledged
-survives a power cut when `capabilities.durable`; a batch is applied whole or not at all, never split.
+Must always hold: keys sort as unsigned bytes; an empty value is a value; what a commit acknowledged, and what
+was read, survives a power cut when `capabilities.durable`: nobody is told what may still be lost; a batch is
+applied whole or not at all, never split.
 """
 
 from __future__ import annotations
@@ -37,7 +38,11 @@ class Capabilities(msgspec.Struct, frozen=True):
 
 
 class MetadataBackend(Protocol):
-    """The six methods of a backend. Enough for a full single-node store; called from several threads."""
+    """The six methods of a backend. Enough for a full single-node store; called from several threads.
+
+    A write is shown to readers when it is durable, and not before: `get`, `exists` and `scan` return nothing that a
+    power cut can still take back.
+    """
 
     def put(self, key: bytes, value: bytes) -> None:
         """Store `value` under `key`, durable on return."""
@@ -69,7 +74,11 @@ class MetadataBackend(Protocol):
 
 
 class OrderedMap(Protocol):
-    """An ordered map with atomic steps. Called from several threads at once."""
+    """An ordered map with atomic steps. Called from several threads at once.
+
+    `get` and `range` show what is durable, and the newest of that: every step whose `txn` returned, none that a power
+    cut can still take back.
+    """
 
     @property
     def capabilities(self) -> Capabilities: ...
@@ -99,14 +108,21 @@ class OrderedMap(Protocol):
 
 
 class OwnedMap(OrderedMap, Protocol):
-    """An ordered map that this process alone writes: writing and making durable are two steps."""
+    """An ordered map that this process alone writes: writing and making durable are two steps.
+
+    In between, readers see the map as it was, however long that takes; when the sync fails, for good. An engine whose
+    `write` is durable on return shows it on return.
+    """
 
     def write(self, ops: Mapping[bytes, bytes | None]) -> None:
-        """Apply all ops at once, visible to later reads, durable after the next `sync`."""
+        """Take all ops in, to be applied at once, durable and visible when the next `sync` returns."""
         ...
 
     def sync(self) -> None:
-        """Make every earlier `write` durable. Releases the GIL. After a failure the map takes no writes."""
+        """Make every earlier `write` durable, then visible. Releases the GIL.
+
+        After a failure the map takes no writes.
+        """
         ...
 
 

@@ -6,9 +6,12 @@ become durable), decisions (each mutation runs on a view that shows the mutation
 one sync, answers. All answers wait for the sync, refusals too, since a refusal may rest on a write of the
 same group.
 
+Readers of the map see a group when it is durable and before it is answered: so whoever was answered reads what
+was written, and nobody reads what a power cut can still take back.
+
 Promises: mutations take effect one after the other, in the order they were submitted, each whole or not at
-all. Must always hold: no answer before the sync returned; nothing is written after a sync failed; nobody
-else writes to the map while this runs.
+all. Must always hold: no answer before the sync returned; no group is decided while another is not synced, for
+the map would not show it; nothing is written after a sync failed; nobody else writes to the map while this runs.
 """
 
 from __future__ import annotations

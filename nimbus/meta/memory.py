@@ -2,8 +2,9 @@
 
 A dict for the values and a sorted list for the order, under one lock, so every call is atomic and every
 range one snapshot. Adding a key moves the list's tail (a memmove): fine up to some hundred thousand rows.
+As with an engine on a disk, what is written is kept aside until the sync, and a power cut would take it.
 
-Must always hold: `_keys` is sorted and holds exactly the keys of `_rows`.
+Must always hold: `_keys` is sorted and holds exactly the keys of `_rows`; nothing in `_unsynced` is read.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class MemoryMap:
     def __init__(self) -> None:
         self._rows: dict[bytes, bytes] = {}
         self._keys: list[bytes] = []
+        self._unsynced: dict[bytes, bytes | None] = {}
         self._lock = Lock()
         self._closed = False
 
@@ -60,7 +62,7 @@ class MemoryMap:
     def txn(self, checks: Mapping[bytes, bytes | None], ops: Mapping[bytes, bytes | None]) -> bool:
         check_batch(ops, CAPABILITIES)
         with self._lock:
-            self._check_open()
+            self._sync()
             if any(self._rows.get(key) != expected for key, expected in checks.items()):
                 return False
             self._apply(ops)
@@ -70,16 +72,23 @@ class MemoryMap:
         check_batch(ops, CAPABILITIES)
         with self._lock:
             self._check_open()
-            self._apply(ops)
+            self._unsynced.update(ops)
 
     def sync(self) -> None:
-        self._check_open()
+        with self._lock:
+            self._sync()
 
     def close(self) -> None:
         with self._lock:
             self._closed = True
             self._rows = {}
             self._keys = []
+            self._unsynced = {}
+
+    def _sync(self) -> None:
+        self._check_open()
+        self._apply(self._unsynced)
+        self._unsynced = {}
 
     def _apply(self, ops: Mapping[bytes, bytes | None]) -> None:
         for key, value in ops.items():

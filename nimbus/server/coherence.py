@@ -1,15 +1,16 @@
 """The metadata map as the native plane needs it: every change of an object or a bucket is told before and after.
 
 `CoherentMap` stands around the metadata map. It works on the commit thread, so it holds whatever becomes of the task
-that asked for the change.
+that asked for the change. A change is announced before it is written and ended after the sync that shows it to readers:
+in between a look-up answers with what was there before, and nothing of it is kept.
 
 Must always hold: between the first moment at which a reader could see a change and its acknowledgement nothing old
-is filled.
+is filled; whatever was announced is ended, also when the write or the sync failed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from nimbus._native.plane import Plane
@@ -27,9 +28,9 @@ class CoherentMap:
         self._map = map
         self._names: dict[bytes, bytes] = {}  # bucket id -> name, of the buckets that were ever looked up
         self._plane: Plane | None = None
+        self._written: list[_Changes] = []  # announced, and to be ended by the next sync
         self.get = map.get
         self.range = map.range
-        self.sync = map.sync
         self.close = map.close
 
     @property
@@ -45,16 +46,38 @@ class CoherentMap:
         self._names[bucket_id] = name
 
     def write(self, ops: Mapping[bytes, bytes | None]) -> None:
-        with _Changes(self._plane, self._names, ops):
+        changes = self._announce(ops)
+        try:
             self._map.write(ops)
-            self._forget_deleted(ops)
+        except BaseException:
+            changes.end()
+            raise
+        self._written.append(changes)
+
+    def sync(self) -> None:
+        try:
+            self._map.sync()
+            for changes in self._written:
+                self._forget_deleted(changes.ops)
+        finally:
+            for changes in self._written:
+                changes.end()
+            self._written.clear()
 
     def txn(self, checks: Mapping[bytes, bytes | None], ops: Mapping[bytes, bytes | None]) -> bool:
-        with _Changes(self._plane, self._names, ops):
+        changes = self._announce(ops)
+        try:
             is_done = self._map.txn(checks, ops)
             if is_done:
                 self._forget_deleted(ops)
             return is_done
+        finally:
+            changes.end()
+
+    def _announce(self, ops: Mapping[bytes, bytes | None]) -> _Changes:
+        changes = _Changes(self._plane, self._names, ops)
+        changes.begin()
+        return changes
 
     def _forget_deleted(self, ops: Mapping[bytes, bytes | None]) -> None:
         """A deleted bucket was empty, so that the cache knows nothing of it; what is being filled finds it changed."""
@@ -64,33 +87,34 @@ class CoherentMap:
 
 
 class _Changes:
-    """The changes of one write, announced before it and ended after it."""
+    """The changes of one write, announced before it and ended after the sync that shows it."""
 
-    __slots__ = ("_begun", "_buckets", "_names", "_ops", "_plane")
+    __slots__ = ("_begun", "_buckets", "_names", "_plane", "ops")
 
-    def __init__(self, plane: Plane | None, names: Mapping[bytes, bytes], ops: Iterable[bytes]) -> None:
+    def __init__(self, plane: Plane | None, names: Mapping[bytes, bytes], ops: Mapping[bytes, bytes | None]) -> None:
         self._plane = plane
         self._names = names
-        self._ops = ops
+        self.ops = ops
         self._begun: set[tuple[bytes, bytes]] = set()
         self._buckets: list[bytes] = []
 
-    def __enter__(self) -> None:
+    def begin(self) -> None:
         if self._plane is None:
             return
-        self._buckets = [row[len(keys.BUCKETS) :] for row in self._ops if _is_bucket(row)]
+        self._buckets = [row[len(keys.BUCKETS) :] for row in self.ops if _is_bucket(row)]
         for bucket in self._buckets:
             self._plane.begin_bucket_change(bucket)
         self._begun = self._objects()
         for bucket, key in self._begun:
             self._plane.begin_change(bucket, key)
 
-    def __exit__(self, *_: object) -> None:
+    def end(self) -> None:
         if self._plane is None:
             return
         for bucket, key in self._begun:
             self._plane.end_change(bucket, key)
-        # A bucket that was first looked up while we wrote: whoever read the row before our write must not fill it.
+        # A bucket that was first looked up meanwhile: whoever read the row as it was before must not fill it, and what
+        # was filled is dropped.
         for bucket, key in self._objects() - self._begun:
             self._plane.begin_change(bucket, key)
             self._plane.end_change(bucket, key)
@@ -100,7 +124,7 @@ class _Changes:
     def _objects(self) -> set[tuple[bytes, bytes]]:
         """Bucket and key of the rows that are objects of buckets known to the cache."""
         found = set()
-        for row in self._ops:
+        for row in self.ops:
             if row.startswith(_OBJECTS):
                 name = self._names.get(row[len(_OBJECTS) : len(_OBJECTS) + ID_SIZE_BYTES])
                 if name is not None:

@@ -1,7 +1,7 @@
 """The background task that works off the garbage rows.
 
 A row is freed (freeing.py) when it is old enough (a reader that found the record a moment ago can still open
-it), durable (a power cut must not bring back a record whose bytes are gone), and held by no reader.
+it) and held by no reader. It is durable, since it can be read: no power cut brings back a record whose bytes are gone.
 
 Rows are read from the lowest on, in bounded batches; the next batch starts where the last one ended. A row
 that a reader holds is put aside in memory until the reader is done, one that cannot be freed until the next
@@ -23,7 +23,6 @@ from nimbus.base.clock import Clock
 from nimbus.base.errors import NimbusError, Overloaded
 from nimbus.base.limits import META_TXN_OPS_MAX
 from nimbus.meta import keys
-from nimbus.meta.api import View
 from nimbus.metrics import names
 from nimbus.metrics.api import Reading
 from nimbus.store.commits import Commits
@@ -193,8 +192,6 @@ class Collector:
 
     async def _free(self, batch: Batch) -> None:
         """Free what no reader holds; put the rest aside."""
-        # A commit is answered after all before it are durable, hence what these rows rest on is.
-        await self._commits.run(_nothing)
         free: Batch = {}
         for row, garbage in batch.items():
             name = name_of_garbage(garbage)
@@ -231,10 +228,6 @@ class Collector:
         left = iter(self._discarded)
         while batch := tuple(islice(left, META_TXN_OPS_MAX)):
             self._commits.start(partial(self._queue.put, garbage=Garbage(locations=batch)))
-
-
-def _nothing(view: View) -> None:
-    pass
 
 
 def _age_left_ms(row: bytes, now_ms: int, grace_ms: int) -> int:

@@ -8,8 +8,9 @@ For a backend of six methods:
         def open_backend(self, directory):
             return MyBackend(directory)
 
-For an engine that is an ordered map itself, subclass `MapContract` and give it `open_map`. Both need pytest
-alone. `directory` is new and empty for each test and the same when a test opens the engine a second time.
+For an engine that is an ordered map itself, subclass `MapContract` and give it `open_map`; for one that writes
+and makes durable in two steps, `OwnedMapContract`. All need pytest alone. `directory` is new and empty for each
+test and the same when a test opens the engine a second time.
 
 Must always hold: a test here asks for nothing that nimbus/meta/api.py does not promise.
 """
@@ -27,7 +28,7 @@ import pytest
 from nimbus.base.errors import BatchTooLarge, EngineClosed
 from nimbus.base.limits import META_KEY_SIZE_BYTES_MAX
 from nimbus.meta.adapter import AdaptedMap
-from nimbus.meta.api import Capabilities, MetadataBackend, OrderedMap
+from nimbus.meta.api import Capabilities, MetadataBackend, OrderedMap, OwnedMap
 from nimbus.meta.envelope import PORTABLE
 
 LAST = b"\xff" * META_KEY_SIZE_BYTES_MAX
@@ -255,6 +256,99 @@ class MapContract(ABC):
         found = rows(again)
         again.close()
         assert found == (left if durable else [])
+
+
+class OwnedMapContract(MapContract):
+    """What every ordered map must do that writes first and makes durable afterwards."""
+
+    @abstractmethod
+    def open_map(self, directory: Path) -> OwnedMap:
+        """Open the engine under test, over what an earlier one left in `directory`."""
+
+    @pytest.fixture
+    def map(self, tmp_path: Path) -> Iterator[OwnedMap]:
+        map = self.open_map(tmp_path)
+        yield map
+        map.close()
+
+    def test_what_is_written_is_read_only_after_the_sync(self, map: OwnedMap) -> None:
+        put(map, b"a", b"c", b"e")
+        before = rows(map)
+        map.write({b"a": b"new", b"b": b"new", b"c": None, b"never": None})
+        assert [map.get(key) for key in (b"a", b"b", b"c")] == [value(b"a"), None, value(b"c")]
+        for limit in (1, 2, 3, 100):
+            assert rows(map, limit) == before[:limit]
+            assert map.range(b"\0", LAST, limit, reverse=True) == before[::-1][:limit]
+        map.sync()
+        assert rows(map) == [(b"a", b"new"), (b"b", b"new"), (b"e", value(b"e"))]
+        assert [map.get(key) for key in (b"a", b"b", b"c")] == [b"new", b"new", None]
+
+    def test_several_writes_are_read_after_one_sync(self, map: OwnedMap) -> None:
+        put(map, b"a")
+        map.write({b"a": b"1", b"b": b"1"})
+        map.write({b"a": None, b"b": b"2", b"c": b"2"})
+        assert rows(map) == [(b"a", value(b"a"))]
+        map.sync()
+        assert rows(map) == [(b"b", b"2"), (b"c", b"2")]
+        map.sync()
+        assert rows(map) == [(b"b", b"2"), (b"c", b"2")]
+
+    def test_a_step_is_checked_on_all_that_was_written_and_shows_it(self, map: OwnedMap) -> None:
+        map.write({b"a": b"1"})
+        assert not map.txn({b"a": None}, {b"b": b"1"})
+        map.write({b"a": b"2"})
+        assert map.txn({b"a": b"2"}, {b"b": b"1"})
+        assert rows(map) == [(b"a", b"2"), (b"b", b"1")]
+
+    def test_until_a_sync_it_behaves_like_the_sorted_dict_it_was(self, map: OwnedMap) -> None:
+        seed = random.randrange(2**32)  # noqa: S311 (a test's data)
+        print("seed", seed)
+        chance = random.Random(seed)  # noqa: S311
+        synced: dict[bytes, bytes] = {}
+        written: dict[bytes, bytes | None] = {}
+        for step in range(300):
+            ops = {chance.choice(TRICKY_KEYS): chance.choice((None, b"", b"%d" % step)) for _ in range(3)}
+            map.write(ops)
+            written |= ops
+            if chance.random() < 0.3:
+                map.sync()
+                synced = {key: new for key, new in (synced | written).items() if new is not None}
+                written = {}
+            low, high = sorted(chance.choices(TRICKY_KEYS, k=2))
+            expected = sorted((key, old) for key, old in synced.items() if low <= key < high)
+            for limit in (1, 4, 100):
+                assert map.range(low, high, limit) == expected[:limit]
+                assert map.range(low, high, limit, reverse=True) == expected[::-1][:limit]
+            assert {key: old for key in TRICKY_KEYS if (old := map.get(key)) is not None} == synced
+
+    def test_readers_see_each_group_whole_and_none_too_early_or_too_late(self, map: OwnedMap) -> None:
+        """A group sets all rows to its number, takes one of them away and brings another one."""
+        groups = 150
+        begun = done = 0
+
+        def group(number: int) -> dict[bytes, bytes | None]:
+            moving = {b"row%02d+" % ((number - 1) % 20): None, b"row%02d+" % (number % 20): b"%d" % number}
+            return moving | {b"row%02d" % row: b"%d" % number for row in range(20)}
+
+        def write() -> None:
+            nonlocal begun, done
+            for number in range(1, groups + 1):
+                map.write(group(number))
+                begun = number
+                map.sync()
+                done = number
+
+        def read() -> None:
+            while done < groups:
+                least = done
+                page = map.range(b"row", b"rox", 100)
+                assert len(page) == 21
+                (found,) = {int(text) for _, text in page}
+                assert least <= found <= begun
+                assert found <= int(map.get(b"row07") or b"") <= begun
+
+        assert map.txn({}, group(0))
+        together(3, lambda thread: read() if thread else write())
 
 
 class BackendContract(MapContract):

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import msgspec
 
-from nimbus.meta.api import Capabilities, MetadataBackend, OrderedMap
+from nimbus.meta.api import Capabilities, MetadataBackend, OwnedMap
 from nimbus.meta.memory import MemoryMap
 from nimbus.meta.rocksdb import open_rocksdb
 from nimbus.testing.example_backend import open_sqlite
-from nimbus.testing.metadata import BackendContract, MapContract
+from nimbus.testing.metadata import BackendContract, OwnedMapContract
 
 
-class TestRocksMap(MapContract):
-    def open_map(self, directory: Path) -> OrderedMap:
+class TestRocksMap(OwnedMapContract):
+    def open_map(self, directory: Path) -> OwnedMap:
         return open_rocksdb({"ballast_size_bytes": 0}, directory)
 
 
-class TestMemoryMap(MapContract):
-    def open_map(self, directory: Path) -> OrderedMap:
+class TestMemoryMap(OwnedMapContract):
+    def open_map(self, directory: Path) -> OwnedMap:
         return MemoryMap()
 
 

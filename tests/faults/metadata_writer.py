@@ -1,15 +1,17 @@
-"""A process that commits without end and prints the number of each commit once it was acknowledged.
+"""A process that commits without end and prints the number of each commit once it was acknowledged, or seen.
 
     python -m tests.faults.metadata_writer DIRECTORY FIRST COUNT
 
 Each commit writes three rows in one mutation, so that a reader can tell a half one. Eight threads commit at
-once, so that groups form. Ends by itself when commits are refused, telling why, or after COUNT of them.
+once, so that groups form; one more reads the last commit that there is, and prints `seen` and its number. Ends by
+itself when commits are refused, telling why, or after COUNT of them.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 from itertools import count
 from pathlib import Path
 from threading import Thread
@@ -35,8 +37,17 @@ def found_numbers(map: OrderedMap) -> list[set[int]]:
 
 def main() -> None:
     directory, first, wanted = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    committer = OwnedCommitter(open_rocksdb(OPTIONS, directory))
+    map = open_rocksdb(OPTIONS, directory)
+    committer = OwnedCommitter(map)
     numbers = count(first)
+
+    def read_on() -> None:
+        last = first - 1
+        while True:
+            for key, _ in map.range(TABLES[0] + b"%08d" % (last + 1), TABLES[0] + b"\xff", 1, True):
+                last = int(key[1:])
+                os.write(1, f"seen {last}\n".encode())
+            time.sleep(0.0002)
 
     def commit_on() -> None:
         for number in numbers:
@@ -55,6 +66,7 @@ def main() -> None:
             os.write(1, f"{number}\n".encode())
 
     threads = [Thread(target=commit_on) for _ in range(8)]
+    Thread(target=read_on, daemon=True).start()
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -31,16 +31,14 @@ class Steps:
 
 
 class SteppedMap(MemoryMap):
-    """A memory map with a step before and after each write and each sync; what is not synced can be lost."""
+    """A memory map with a step before and after each write and each sync; what is not synced can be lost or kept."""
 
     def __init__(self, steps: Steps, rows: Rows | None = None) -> None:
         super().__init__()
         self.steps = steps
         self.is_dead = False
-        self.durable: Rows = {}
         if rows:
-            super().write(rows)
-            self.durable = dict(rows)
+            self.txn({}, rows)
 
     def get(self, key: bytes) -> bytes | None:
         self._check_alive()
@@ -57,11 +55,13 @@ class SteppedMap(MemoryMap):
 
     def sync(self) -> None:
         self._step("before sync")
-        self.durable = self.live_rows()
+        super().sync()
         self._step("after sync")
 
-    def live_rows(self) -> Rows:
-        return dict(self._rows)
+    def rows(self, unsynced_too: bool) -> Rows:
+        """What is on the disk if the power goes now."""
+        written = self._unsynced if unsynced_too else {}
+        return {key: value for key, value in (self._rows | written).items() if value is not None}
 
     def _step(self, name: str) -> None:
         self._check_alive()
@@ -146,7 +146,7 @@ class PowerCut:
 
     def strike(self, name: str = "") -> None:
         self.map.is_dead = self.data.is_dead = True
-        self.rows = self.map.live_rows() if self.unsynced_survives else dict(self.map.durable)
+        self.rows = self.map.rows(self.unsynced_survives)
         self.stored = self.data.survivors(self.unsynced_survives)
 
     def restart(self) -> tuple[SteppedMap, SteppedData]:

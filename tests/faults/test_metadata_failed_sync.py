@@ -32,10 +32,13 @@ def test_a_failed_fdatasync_ends_all_writing(tmp_path: Path, error: str, named: 
     open_rocksdb(OPTIONS, tmp_path).close()
     lines = write_under(tmp_path, "-e", "trace=fdatasync", "-e", f"inject=fdatasync:error={error}:when=20")
     acknowledged = {int(line) for line in lines if line.isdigit()}
-    refused = [line.split() for line in lines if not line.isdigit()]
+    seen = {int(line.removeprefix("seen ")) for line in lines if line.startswith("seen ")}
+    refused = [line.split() for line in lines if line.startswith("refused ")]
     assert len(acknowledged) >= 10
     assert len(refused) == 8, "each of the writer's threads is refused, once and for good"
     assert {kind for _, _, kind in refused} <= named
+    assert seen, "the reader of the writer saw some"
+    assert seen <= acknowledged, "and none that the failed sync was about"
 
     map = open_rocksdb(OPTIONS, tmp_path)
     first, second, third = found_numbers(map)

@@ -45,6 +45,7 @@ class GatedMap(MemoryMap):
         assert self.gate.wait(10)
         if self.sync_error is not None:
             raise self.sync_error
+        super().sync()
 
 
 class Told:
@@ -119,13 +120,15 @@ def test_what_gathers_during_a_sync_is_one_write(committer: OwnedCommitter, map:
     assert map.get(b"counter") == b"100"
 
 
-def test_nobody_is_told_before_the_sync_returned(committer: OwnedCommitter, map: GatedMap, told: Told) -> None:
-    committer.submit(put(b"key"), told)
+def test_nobody_is_told_before_the_sync_returned_and_nobody_reads_it(committer: OwnedCommitter, map: GatedMap) -> None:
+    told: list[bytes | None] = []
+    committer.submit(put(b"key"), lambda result, error: told.append(map.get(b"key")))
     assert map.syncing.wait(10)
-    assert map.get(b"key") == b"value"
-    assert told.answers == []
+    assert map.writes == [{b"key": b"value"}]
+    assert map.get(b"key") is None
+    assert told == []
     finish(committer, map)
-    assert told.kinds == [b"key"]
+    assert told == [b"value"], "whoever is answered reads what was written"
 
 
 def test_a_mutation_that_raises_leaves_nothing_and_the_others_stand(
@@ -365,6 +368,7 @@ def test_a_failed_sync_fails_the_group_with_its_refusals_and_everything_later(
     assert first.kinds == [StoreReadOnly]
     assert told.kinds == [StoreReadOnly, StoreReadOnly]
     assert len(map.writes) == 1
+    assert map.get(b"first") is None, "nobody reads what may not be on the disk"
 
 
 def test_a_refused_write_fails_its_group_and_the_next_is_tried_again(committer: OwnedCommitter, map: GatedMap) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from collections.abc import Callable
 from pathlib import Path
+from threading import Event, Thread
+from typing import Any
 
 import pytest
 
-from nimbus.base.errors import ConfigInvalid, DataDamaged, DirectoryDamaged, DirectoryLocked
+from nimbus.base.errors import ConfigInvalid, DataDamaged, DirectoryDamaged, DirectoryLocked, StoreReadOnly
 from nimbus.meta.rocksdb import RocksMap, open_rocksdb
 
 OPTIONS = {"ballast_size_bytes": 1 << 20, "write_buffer_size_bytes": 1 << 20}
@@ -133,4 +136,75 @@ def test_an_iterator_reads_one_snapshot_while_rows_change(tmp_path: Path) -> Non
         cursor.next()
     del cursor
     assert seen == len(ROWS)
+    map.close()
+
+
+# --- what readers see of a sync -------------------------------------------------------------------------
+
+
+class Flushing:
+    """The database of a map, with something else before its log reaches the disk."""
+
+    def __init__(self, map: RocksMap, act: Callable[[], None]) -> None:
+        self._database: Any = map._database
+        self._act = act
+        map._database = self  # type: ignore[assignment]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    def flush_wal(self, sync: bool) -> None:
+        self._act()
+        self._database.flush_wal(sync)
+
+
+def test_while_the_log_is_on_its_way_to_the_disk_readers_see_what_is_there(tmp_path: Path) -> None:
+    map = open_rocksdb(OPTIONS, tmp_path)
+    map.txn({}, {b"changed": b"old", b"deleted": b"old", b"other": b"old"})
+    flushing, may_flush = Event(), Event()
+
+    def wait() -> None:
+        flushing.set()
+        assert may_flush.wait(20)
+
+    Flushing(map, wait)
+    map.write({b"changed": b"new", b"created": b"new", b"deleted": None})
+    syncing = Thread(target=map.sync)
+    syncing.start()
+    assert flushing.wait(20)
+    assert map.range(b"a", b"z", 10) == [(b"changed", b"old"), (b"deleted", b"old"), (b"other", b"old")]
+    assert [map.get(key) for key in (b"changed", b"created", b"deleted")] == [b"old", None, b"old"]
+    may_flush.set()
+    syncing.join(20)
+    assert map.range(b"a", b"z", 10) == [(b"changed", b"new"), (b"created", b"new"), (b"other", b"old")]
+    assert [map.get(key) for key in (b"changed", b"created", b"deleted")] == [b"new", b"new", None]
+    map.close()
+
+
+def test_after_a_failed_sync_readers_stay_with_what_was_synced_last(tmp_path: Path) -> None:
+    map = open_rocksdb(OPTIONS, tmp_path)
+    map.txn({}, {b"changed": b"old"})
+
+    def fail() -> None:
+        raise OSError(5, "Input/output error")
+
+    Flushing(map, fail)
+    map.write({b"changed": b"new", b"created": b"new"})
+    for call in (map.sync, map.sync, lambda: map.txn({}, {b"later": b"new"})):
+        with pytest.raises(StoreReadOnly, match="Input/output error"):
+            call()
+        assert map.range(b"a", b"z", 10) == [(b"changed", b"old")]
+        assert (map.get(b"changed"), map.get(b"created")) == (b"old", None)
+    map.close()
+    open_rocksdb(OPTIONS, tmp_path).close()  # nothing of the closed map still holds the directory
+
+
+def test_no_snapshot_outlives_its_sync(tmp_path: Path) -> None:
+    map = open_rocksdb(OPTIONS, tmp_path)
+    count = lambda: map._database.property_int_value("rocksdb.num-snapshots")  # noqa: E731
+    map.write({b"key": b"value"})
+    map.write({b"key": b"other"})
+    assert count() == 1
+    map.sync()
+    assert count() == 0
     map.close()

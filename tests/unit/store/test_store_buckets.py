@@ -180,7 +180,7 @@ async def test_buckets_are_listed_by_owner_prefix_and_page(node: Node) -> None:
 
 
 def mark(map: MemoryMap, bucket: Bucket, until_ms: int) -> None:
-    map.write({keys.bucket("b"): pack(replace(bucket, deleting_until_ms=until_ms))})
+    map.txn({}, {keys.bucket("b"): pack(replace(bucket, deleting_until_ms=until_ms))})
 
 
 class MarkBreakingMap(MemoryMap):

@@ -239,7 +239,7 @@ async def test_sweep_in_turns_finds_the_same(monkeypatch: pytest.MonkeyPatch) ->
     named = [data.keep(b"%d" % number) for number in range(20)]
     orphans = [data.keep(b"%d" % number) for number in range(20)]
     record = Object(1, "", 0, "", "", "", "", tuple(Extent(location, 1) for location in named))
-    map.write({keys.object(b"i" * 16, b"k"): pack(record)})
+    map.txn({}, {keys.object(b"i" * 16, b"k"): pack(record)})
     data.candidates = tuple(name for pair in zip(named, orphans, strict=True) for name in pair)
     assert Sweeper(map, data).sweep() == 20
     assert len(data._objects) == 20
@@ -262,7 +262,7 @@ async def test_bytes_that_move_on_during_the_sweep_are_kept() -> None:
     class Map(MemoryMap):
         def range(self, start: bytes, end: bytes, limit: int, reverse: bool = False) -> list[tuple[bytes, bytes]]:
             if start == keys.objects(b"") and self.part in self._rows:
-                self.write({self.part: None, keys.object(b"i" * 16, b"k"): pack(self.record)})
+                self.txn({}, {self.part: None, keys.object(b"i" * 16, b"k"): pack(self.record)})
             return super().range(start, end, limit, reverse)
 
         part = keys.part(b"u" * 16, 1)
@@ -271,7 +271,7 @@ async def test_bytes_that_move_on_during_the_sweep_are_kept() -> None:
     map = Map()
     location = data.keep(b"body")
     map.record = Object(4, "", 0, "", "", "", "", (Extent(location, 4),))
-    map.write({map.part: pack(UploadedPart(4, "", 0, map.record.extents))})
+    map.txn({}, {map.part: pack(UploadedPart(4, "", 0, map.record.extents))})
     data.candidates = (location,)
     assert Sweeper(map, data).sweep() == 0
     assert len(data._objects) == 1

@@ -47,9 +47,9 @@ def is_group(after: str, prefix: str, delimiter: str) -> bool:
 
 def map_of(all_keys: set[str]) -> MemoryMap:
     map = MemoryMap()
-    map.write({keys.object(BUCKET_ID, key.encode()): RECORD for key in all_keys})
+    map.txn({}, {keys.object(BUCKET_ID, key.encode()): RECORD for key in all_keys})
     for other in (b"h" * 16, b"j" * 16, BUCKET_ID[:-1] + b"h"):
-        map.write({keys.object(other, b"other bucket"): RECORD})
+        map.txn({}, {keys.object(other, b"other bucket"): RECORD})
     return map
 
 
@@ -85,7 +85,7 @@ def test_uploads_are_paged_by_key_and_id_with_nothing_missed(
 ) -> None:
     map = MemoryMap()
     for key, number in all_uploads:
-        map.write({keys.upload(BUCKET_ID, key.encode(), number.to_bytes(16)): UPLOAD})
+        map.txn({}, {keys.upload(BUCKET_ID, key.encode(), number.to_bytes(16)): UPLOAD})
     shown: list[tuple[str, str]] = []
     key_after, id_after = "", b""
     while True:
@@ -150,7 +150,7 @@ class CountingMap(MemoryMap):
 @pytest.mark.parametrize("groups", [1, 10, 300])
 def test_keys_under_a_common_prefix_are_skipped_not_read(groups: int) -> None:
     map = CountingMap()
-    map.write({keys.object(BUCKET_ID, b"%05d/%d" % (n % groups, n)): RECORD for n in range(30_000)})
+    map.txn({}, {keys.object(BUCKET_ID, b"%05d/%d" % (n % groups, n)): RECORD for n in range(30_000)})
     page = list_objects(map, BUCKET_ID, "", "/", "", 1000)
     assert len(page.prefixes) == groups
     assert map.fetched < groups * 40 + SEEK_ROWS_MAX
@@ -158,7 +158,7 @@ def test_keys_under_a_common_prefix_are_skipped_not_read(groups: int) -> None:
 
 def test_page_of_many_single_keys_is_fetched_in_few_seeks() -> None:
     map = CountingMap()
-    map.write({keys.object(BUCKET_ID, b"%05d" % n): RECORD for n in range(5000)})
+    map.txn({}, {keys.object(BUCKET_ID, b"%05d" % n): RECORD for n in range(5000)})
     page = list_objects(map, BUCKET_ID, "", "/", "", 1000)
     assert len(page.objects) == 1000
     assert map.fetched < 3000

@@ -160,6 +160,7 @@ async def test_bytes_are_durable_before_the_record_is_decided() -> None:
 
         def sync(self) -> None:
             order.append("commit")
+            super().sync()
 
     class Data(MemoryDataStore):
         def keep(self, payload: bytes) -> bytes:
@@ -259,7 +260,7 @@ async def test_bucket_cannot_vanish_between_finding_it_and_writing(node: Node) -
 
 async def test_rows_of_an_unknown_format_are_refused() -> None:
     map = MemoryMap()
-    map.write({keys.FORMAT: b"99"})
+    map.txn({}, {keys.FORMAT: b"99"})
     with pytest.raises(DirectoryDamaged, match="99"):
         async with running(map):
             pass

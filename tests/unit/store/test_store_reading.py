@@ -123,7 +123,7 @@ async def test_damaged_bytes_are_not_handed_out(node: Node) -> None:
 
 async def test_missing_manifest_page_is_damage(node: Node) -> None:
     record = await node.put_multipart("k", BODIES)
-    node.map.write({keys.manifest_page(record.manifest_id, 1): None})  # type: ignore[attr-defined]
+    node.map.txn({}, {keys.manifest_page(record.manifest_id, 1): None})  # type: ignore[attr-defined]
     with pytest.raises(DataDamaged, match="Page 1"):
         await node.get("k")
 

@@ -339,7 +339,7 @@ async def test_completion_of_ten_thousand_parts_stays_in_the_envelope(node: Node
     bodies = dict.fromkeys(range(1, PART_NUMBER_MAX + 1), body)
     for number in bodies:
         location = node.data.keep(body)  # type: ignore[attr-defined]
-        node.map.write({keys.part(raw_id, number): pack(UploadedPart(10, etag_of(body), 0, (Extent(location, 10),)))})
+        node.map.txn({}, {keys.part(raw_id, number): pack(UploadedPart(10, etag_of(body), 0, (Extent(location, 10),)))})
     record = await node.complete("k", upload_id, bodies)
     assert (record.part_count, record.size) == (PART_NUMBER_MAX, 10 * PART_NUMBER_MAX)
     assert [chunk async for chunk in node.store.read(record, Span(99_985, 99_995))] == [b"bytes", b"same "]
@@ -366,9 +366,10 @@ def replace_part(map: MemoryMap, upload_id: str, number: int, body: bytes) -> No
     upload = unpack(Upload, value)
     part_row = keys.part(bytes.fromhex(upload_id), number)
     part = unpack(UploadedPart, map.get(part_row) or b"")
-    map.write(
+    map.txn(
+        {},
         {
             row: pack(replace(upload, revision=upload.revision + 1)),
             part_row: pack(replace(part, etag=etag_of(body))),
-        }
+        },
     )
