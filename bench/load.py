@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 from botocore.auth import HmacV1Auth, S3SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.config import Config
 from botocore.credentials import Credentials
 
 from bench.servers import compiled
@@ -64,9 +65,7 @@ def signed(
     Its body's SHA-256 is signed as boto3 does over plain HTTP, or left out as most clients do over TLS.
     """
     request = AWSRequest(method, f"http://127.0.0.1:{port}{path}", headers=headers or {}, data=body)
-    request.context["payload_signing_enabled"] = signs_payload
-    if not signs_payload:
-        request.headers["X-Amz-Content-SHA256"] = "UNSIGNED-PAYLOAD"
+    request.context["client_config"] = Config(s3={"payload_signing_enabled": signs_payload})
     request.headers["Host"] = f"127.0.0.1:{port}"
     S3SigV4Auth(CREDENTIALS, "s3", "us-east-1").add_auth(request)
     return _raw(method, path, dict(request.headers.items()), body)
