@@ -50,6 +50,7 @@ class LocalOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     io_threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 8
     descriptors_max: Annotated[int, msgspec.Meta(ge=1, le=1 << 20)] = 1024
     segment_size_bytes_max: Annotated[int, msgspec.Meta(ge=MIB, le=1024 * MIB)] = 64 * MIB
+    direct_size_bytes_min: Annotated[int, msgspec.Meta(ge=0)] = MIB  # written around the page cache from here on
 
 
 class LocalDataStore:
@@ -77,6 +78,7 @@ class LocalDataStore:
         self._segments = Segments(
             self.disk, self.health, self._epochs, self._ledger, clock, options.segment_size_bytes_max
         )
+        self._direct_size_bytes_min = options.direct_size_bytes_min
         self._descriptors = Descriptors(min(options.descriptors_max, _descriptors_possible()))
         self._threads = IoThreads(options.io_threads, self.health)
         self._streams = Streams(self.disk, self.health, self._epochs, self._segments, self._threads, self.drop)
@@ -106,9 +108,13 @@ class LocalDataStore:
         return location.pack()
 
     def begin_blob(self, size: int) -> ForeignBlob:
-        """A file for `size` bytes that native code writes. Blocking. Raises `StoreReadOnly`, `SpaceExhausted`."""
+        """A file for `size` bytes that native code writes, 0 if nobody knows. Blocking.
+
+        Raises `StoreReadOnly`, `SpaceExhausted`.
+        """
         self.health.check_writable()
-        return ForeignBlob(self.disk, self._epochs, self._directory.root, size)
+        is_direct = size >= self._direct_size_bytes_min
+        return ForeignBlob(self.disk, self._epochs, self._directory.root, size, is_direct=is_direct)
 
     # --- reading ---
 

@@ -11,10 +11,12 @@ from tests.faults.server_process import Started
 
 
 @contextmanager
-def failing(server: Started, calls: str, when: str = "1+") -> Iterator[None]:
-    """In this block these calls of the server end with EIO; `when` as strace counts them, for each thread."""
+def failing(server: Started, calls: str, when: str = "1+", error: str = "EIO") -> Iterator[None]:
+    """In this block these calls of the server fail; `when` as strace counts them, for each thread."""
     command = ["strace", "-f", "-o", "/dev/null", "-p", str(server.process.pid), "-e", f"trace={calls}"]
-    with subprocess.Popen([*command, "-e", f"inject={calls}:error=EIO:when={when}"], stderr=subprocess.PIPE) as tracer:
+    with subprocess.Popen(
+        [*command, "-e", f"inject={calls}:error={error}:when={when}"], stderr=subprocess.PIPE
+    ) as tracer:
         try:
             assert tracer.stderr is not None
             assert b"attached" in tracer.stderr.readline()

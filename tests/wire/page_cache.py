@@ -1,4 +1,4 @@
-"""The kernel's page cache, as tests of cold reads need it: empty of a file for sure."""
+"""The kernel's page cache, as tests of cold reads and of direct writes need it."""
 
 from __future__ import annotations
 
@@ -21,23 +21,29 @@ def evict(path: str | Path) -> None:
         for _ in range(TRIES_MAX):
             os.fsync(descriptor)
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-            if not _pages_at_hand(descriptor):
+            if not any(_residency(descriptor)):
                 return
             time.sleep(PAUSE_S)
-        raise AssertionError(f"{_pages_at_hand(descriptor)} pages of {path} stay in the page cache")
+        raise AssertionError(f"{sum(_residency(descriptor))} pages of {path} stay in the page cache")
     finally:
         os.close(descriptor)
 
 
-def _pages_at_hand(descriptor: int) -> int:
-    """How many pages of the file are in the page cache: mincore(2)."""
+def residency(path: Path) -> list[bool]:
+    """Which pages of the file are in the page cache."""
+    with path.open("rb") as file:
+        return _residency(file.fileno())
+
+
+def _residency(descriptor: int) -> list[bool]:
+    """See mincore(2)."""
     size = os.fstat(descriptor).st_size
     if size == 0:
-        return 0
-    residency = (ctypes.c_ubyte * (-(-size // mmap.PAGESIZE)))()
+        return []
+    pages = (ctypes.c_ubyte * (-(-size // mmap.PAGESIZE)))()
     with mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY) as view:
         start = ctypes.c_char.from_buffer(view)
-        status = _libc.mincore(ctypes.c_void_p(ctypes.addressof(start)), ctypes.c_size_t(size), residency)
+        status = _libc.mincore(ctypes.c_void_p(ctypes.addressof(start)), ctypes.c_size_t(size), pages)
         del start  # else the view could not be closed
     assert status == 0, os.strerror(ctypes.get_errno())
-    return sum(byte & 1 for byte in residency)
+    return [bool(page & 1) for page in pages]

@@ -31,7 +31,7 @@ ODD = {"x-amz-acl": "bucket-owner-read"}
 MIB = 1 << 20
 HELD_MIN = 64 << 10  # NB_HELD_SIZE_BYTES_MIN of nimbus/_native/plane/held.h
 HUGE = 9 * MIB  # more than anybody reads off to keep a connection
-SIZES = [HELD_MIN - 1, HELD_MIN, 262_144, 262_145, 524_288, 3_000_000]
+SIZES = [HELD_MIN - 1, HELD_MIN, 262_144, 262_145, 524_288, MIB - 1, MIB, MIB + 1, 3_000_000]
 
 
 @pytest.fixture(scope="module")

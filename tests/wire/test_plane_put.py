@@ -37,6 +37,9 @@ from tests.wire.plane_pair import (
 )
 
 BODIES = {"empty": b"", "small": SMALL, "frame": bytes(262_144), "blob": bytes(262_145), "large": LARGE}
+DIRECT_MIN = 1 << 20  # direct_size_bytes_min of nimbus/data/local.py
+DIRECT = {str(size): random.Random(size).randbytes(size) for size in (DIRECT_MIN - 1, DIRECT_MIN, DIRECT_MIN + 1)}
+BODIES |= DIRECT
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +170,7 @@ def test_a_client_that_waits_is_invited_once_it_has_signed(nodes: tuple[Node, No
 # --- framed bodies ------------------------------------------------------------------------------------------
 
 CHUNKS = {"small": [SMALL, b"tail"], "large": [LARGE, LARGE, b"tail"], "empty": []}
+CHUNKS |= {size: [body[:300_000], body[300_000:]] for size, body in DIRECT.items()}
 
 
 @pytest.mark.parametrize("form", FORMS)

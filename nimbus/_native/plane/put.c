@@ -143,7 +143,7 @@ static void send_block(nb_upload *upload) {
     nb_ingest_write(upload);
 }
 
-/* Whether there is room for at least a byte; else the ingest thread has to give a block back first. */
+/* Whether there is room for at least a byte; else a block has to be written and given back first. */
 static bool make_room(nb_upload *upload) {
     if (upload->filled < upload->block_size)
         return true;

@@ -1,7 +1,9 @@
 /* See upload.h. */
+#define _GNU_SOURCE /* O_DIRECT */
 #include "plane/upload.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +13,8 @@ nb_intake *nb_intake_new(void) {
         return NULL;
     nb_queue_init(&intake->questions, NB_UPLOADS_QUEUED_MAX);
     nb_queue_init(&intake->blocks, NB_UPLOADS_QUEUED_MAX);
-    nb_queue_init(&intake->syncs, NB_UPLOADS_QUEUED_MAX);
+    nb_queue_init(&intake->writes, NB_UPLOADS_QUEUED_MAX);
+    nb_block_pool_init(&intake->pool);
     pthread_mutex_init(&intake->known_lock, NULL);
     intake->isa = nb_md5_isa_best();
     return intake;
@@ -31,7 +34,7 @@ void nb_intake_empty(nb_intake *intake) {
         return;
     empty(&intake->questions);
     empty(&intake->blocks);
-    empty(&intake->syncs);
+    empty(&intake->writes);
 }
 
 void nb_intake_free(nb_intake *intake) {
@@ -39,9 +42,23 @@ void nb_intake_free(nb_intake *intake) {
         return;
     nb_queue_free(&intake->questions);
     nb_queue_free(&intake->blocks);
-    nb_queue_free(&intake->syncs);
+    nb_queue_free(&intake->writes);
+    nb_block_pool_free(&intake->pool);
     pthread_mutex_destroy(&intake->known_lock);
     free(intake);
+}
+
+/* Those of full size are the pool's; a small payload is held in as much as it needs. */
+static char *new_block(nb_upload *upload) {
+    return upload->block_size == NB_BLOCK_SIZE ? nb_block_pool_take(&upload->plane->intake->pool)
+                                               : malloc(upload->block_size);
+}
+
+static void free_block(nb_upload *upload, char *block) {
+    if (upload->block_size == NB_BLOCK_SIZE)
+        nb_block_pool_give(&upload->plane->intake->pool, block);
+    else
+        free(block);
 }
 
 void nb_upload_free(nb_upload *upload) {
@@ -51,9 +68,9 @@ void nb_upload_free(nb_upload *upload) {
     if (upload->has_digests)
         nb_digests_free(&upload->digests);
     nb_keyring_give(upload->ring);
-    free(upload->block);
-    free(upload->spare);
-    free(upload->writing);
+    free_block(upload, upload->block);
+    free_block(upload, upload->spare);
+    free_block(upload, upload->writing);
     free(upload->table);
     free(upload->answer);
     free(upload);
@@ -103,9 +120,11 @@ bool nb_upload_prepare(nb_upload *upload) {
     upload->has_digests = true;
     upload->block_size = nb_upload_is_small(upload) ? (size_t)upload->size : NB_BLOCK_SIZE;
     if (nb_upload_is_small(upload))
-        return upload->size == 0 || (upload->block = malloc(upload->block_size));
-    upload->block = malloc(upload->block_size);
-    upload->spare = malloc(upload->block_size);
+        return upload->size == 0 || (upload->block = new_block(upload));
+    int flags = fcntl(upload->fd, F_GETFL);
+    upload->is_direct = flags >= 0 && flags & O_DIRECT;
+    upload->block = new_block(upload);
+    upload->spare = new_block(upload);
     upload->table_room = upload->has_size ? (size_t)((upload->size + NB_BLOCK_SIZE - 1) / NB_BLOCK_SIZE) : 64;
     upload->table = malloc(upload->table_room * sizeof *upload->table);
     return upload->block && upload->spare && upload->table;

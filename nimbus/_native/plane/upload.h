@@ -1,7 +1,7 @@
 /* An upload from its head to its answer: what it declares, its bytes, its digests, and who has it at the moment.
  *
- * An upload belongs to one thread at a time: the worker of its connection; the ingest thread, which hashes and writes
- * the blocks of large ones (upload_ingest.c); or Python, which admits, commits and refuses (nimbus/server/
+ * An upload belongs to one thread at a time: the worker of its connection; the threads that hash and write the
+ * blocks of large ones (upload_ingest.c); or Python, which admits, commits and refuses (nimbus/server/
  * plane_uploads.py). It goes from one to the next through a queue or an inbox, and nobody looks at it in between. Up to
  * NB_UPLOAD_SMALL_SIZE_BYTES_MAX the payload is held in memory and becomes a frame; a larger one is written block by
  * block to a blob that Python has opened.
@@ -14,6 +14,7 @@
 
 #include "blocks.h"
 #include "plane/aws_chunked.h"
+#include "plane/block_pool.h"
 #include "plane/digest.h"
 #include "plane/plane.h"
 #include "plane/target.h"
@@ -24,7 +25,7 @@ enum {
     NB_UPLOAD_ID_SIZE_BYTES = 32,
     NB_KEPT_HEADERS_MAX = NB_HTTP_HEADERS_MAX,
     NB_INGEST_BATCH_MAX = 64,
-    NB_SYNC_THREADS = 4,
+    NB_WRITE_THREADS = 4,
     NB_KNOWN_BUCKETS = 1024,
     NB_KNOWN_OWNER_SIZE_BYTES_MAX = 128,
 };
@@ -88,12 +89,13 @@ typedef struct nb_upload {
     uint8_t results[NB_DIGEST_KINDS][NB_DIGEST_SIZE_BYTES_MAX];
     /* a large one */
     int fd; /* of the blob, Python's; -1: none */
-    char *spare, *writing; /* the other block, and the one that the ingest thread has */
+    bool is_direct; /* the descriptor has O_DIRECT: the file's creator wants whole blocks around the page cache */
+    char *spare, *writing; /* the other block, and the one that is hashed or written */
     size_t writing_size;
     uint64_t *table;
     size_t block_count, table_room;
     uint64_t written, table_hash;
-    nb_fault write_fault; /* the ingest thread's own: `fault` is the worker's meanwhile */
+    nb_fault write_fault; /* what the writing found: `fault` is the worker's meanwhile */
     bool is_busy, is_last, is_abandoned, is_counted;
     /* one that the embedded server has asked for (held.h) */
     bool is_held, has_ended; /* has_ended: nothing more of the body comes */
@@ -111,11 +113,12 @@ typedef struct nb_upload {
 /* What the plane has for uploads as a whole. */
 typedef struct nb_intake {
     nb_queue questions; /* for Python */
-    nb_queue blocks;    /* for the ingest thread */
-    nb_queue syncs;
-    pthread_t ingest_thread, sync_threads[NB_SYNC_THREADS];
-    bool is_ingesting;
-    unsigned sync_thread_count;
+    nb_queue blocks;    /* to be hashed */
+    nb_queue writes;    /* to be written, and synced after the last */
+    pthread_t hash_thread, write_threads[NB_WRITE_THREADS];
+    bool is_hashing;
+    unsigned write_thread_count;
+    nb_block_pool pool;
     nb_md5_isa isa;
     atomic_size_t large_count; /* uploads with a blob that are receiving */
     pthread_mutex_t known_lock;
