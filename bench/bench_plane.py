@@ -15,7 +15,7 @@ from bench.bench_wire import KIB, MIB, body_of, exchange, round_of
 from bench.contest import Contests
 from bench.servers import Server
 
-IDLE_CONNECTIONS = 9_000  # with two descriptors each they fit the 20,000 that many systems grant
+IDLE_CONNECTIONS = 10_000  # they fit the 20,000 descriptors that many systems grant
 COLD_KEYS = 1_500
 COLD_ROUNDS = 5
 
@@ -148,7 +148,7 @@ def bench_tail_of_gets_beside_listings(
 
 @pytest.mark.long
 def bench_idle_connections(benchmark: Any, contests: Contests, native_server: Server, bench_dir: Path) -> None:
-    """What 9,000 idle keep-alive connections cost in memory, and what they do to the tail of the others."""
+    """What 10,000 idle keep-alive connections cost in memory, and what they do to the tail of the others."""
     _put(native_server, "idle", 64 * KIB)
     gets = load.write_requests(bench_dir / "gets", [load.signed("GET", native_server.port, "/bench/idle")])
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -188,6 +188,7 @@ cdef extern from "plane/cache.h" nogil:
         nb_files files
     ctypedef struct nb_entry:
         pass
+    void nb_cache_make_room(nb_cache *cache, size_t files)
     void nb_cache_give(nb_cache *cache, nb_entry *entry)
     void nb_cache_begin(nb_cache *cache, nb_span name)
     void nb_cache_end(nb_cache *cache, nb_span name)

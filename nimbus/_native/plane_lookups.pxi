@@ -93,6 +93,9 @@ cdef nb_status open_extents(nb_plane *plane, list extents, nb_fill *fill, bint w
     cdef uint64_t length
     cdef uint64_t hash
     cdef const char *path
+    cdef size_t wanted = len(extents)
+    with nogil:
+        nb_cache_make_room(&plane.cache, wanted)
     for extent in extents:
         encoded = extent.path.encode()
         path, length, hash = encoded, extent.length, extent.hash

@@ -8,7 +8,6 @@ failures). Streams are written by a bounded pool of threads; the event loop itse
 from __future__ import annotations
 
 import os
-import resource
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Final
@@ -24,6 +23,7 @@ from nimbus._native.blocks import (
     read_frame,
 )
 from nimbus.base.clock import Clock, SystemClock
+from nimbus.base.descriptors import FILES_MAX, descriptors_granted, shares
 from nimbus.base.errors import ConfigInvalid, DataDamaged, EngineError, Missing, NimbusError
 from nimbus.base.ids import ID_SIZE_BYTES
 from nimbus.base.limits import MIB, READ_SIZE_BYTES
@@ -48,7 +48,7 @@ class LocalOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     reserve_bytes: Annotated[int, msgspec.Meta(ge=0)] | None = None  # kept free on the disk; None: by its size
     io_threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 8
-    descriptors_max: Annotated[int, msgspec.Meta(ge=1, le=1 << 20)] = 1024
+    descriptors_max: Annotated[int, msgspec.Meta(ge=1, le=FILES_MAX)] = FILES_MAX
     segment_size_bytes_max: Annotated[int, msgspec.Meta(ge=MIB, le=1024 * MIB)] = 64 * MIB
     direct_size_bytes_min: Annotated[int, msgspec.Meta(ge=0)] = MIB  # written around the page cache from here on
 
@@ -79,7 +79,7 @@ class LocalDataStore:
             self.disk, self.health, self._epochs, self._ledger, clock, options.segment_size_bytes_max
         )
         self._direct_size_bytes_min = options.direct_size_bytes_min
-        self._descriptors = Descriptors(min(options.descriptors_max, _descriptors_possible()))
+        self._descriptors = Descriptors(min(options.descriptors_max, shares(descriptors_granted()).files))
         self._threads = IoThreads(options.io_threads, self.health)
         self._streams = Streams(self.disk, self.health, self._epochs, self._segments, self._threads, self.drop)
 
@@ -245,12 +245,6 @@ def open_local(options: Mapping[str, object], data_dir: Path) -> DataStore:
     except msgspec.ValidationError as error:
         raise ConfigInvalid(f"Options of the local data engine: {error}.") from error
     return LocalDataStore(data_dir / "data", checked)
-
-
-def _descriptors_possible() -> int:
-    """A quarter of what the process may open."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 1 << 20 if soft == resource.RLIM_INFINITY else max(soft // 4, 16)
 
 
 def _unreadable(error: Exception, where: Location) -> NimbusError:

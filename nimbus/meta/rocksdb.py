@@ -37,6 +37,7 @@ from rocksdict import (
     WriteBatch,
 )
 
+from nimbus.base.descriptors import descriptors_granted, shares
 from nimbus.base.errors import (
     ConfigInvalid,
     DataDamaged,
@@ -61,7 +62,6 @@ CAPABILITIES: Final = Capabilities(
     durable=True,
 )
 LOG_SIZE_BYTES_MAX: Final = 64 * MIB  # replayed on opening after a crash: a quarter of a second
-OPEN_FILES_MAX: Final = 512  # tables of 64 MiB: enough for a hundred million objects
 BACKGROUND_JOBS: Final = 2  # flushes and compactions beside the threads that serve
 BLOOM_BITS_PER_KEY: Final = 10  # one absent key in a hundred is looked for on disk
 
@@ -337,7 +337,7 @@ def _database_options(chosen: RocksOptions) -> Options:
     options.set_level_compaction_dynamic_level_bytes(True)
     options.set_max_background_jobs(BACKGROUND_JOBS)
     options.set_bytes_per_sync(MIB)  # spreads the writing back of tables, so that no log fsync waits behind one
-    options.set_max_open_files(OPEN_FILES_MAX)
+    options.set_max_open_files(shares(descriptors_granted()).tables)
     options.set_skip_stats_update_on_db_open(True)
     options.set_max_manifest_file_size(16 * MIB)
     options.set_keep_log_file_num(4)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
@@ -32,10 +31,6 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Application = Callable[[Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
 
-# Descriptors that are not connections: the engines' files, logs, the loop itself.
-DESCRIPTORS_RESERVED: Final = 256
-# A connection may have one file open besides its socket.
-DESCRIPTORS_PER_CONNECTION: Final = 2
 # The kernel caps the backlog at net.core.somaxconn anyway.
 BACKLOG_MAX: Final = 20_000
 # Older versions are forbidden (RFC 8996); rustls knows none of them.
@@ -81,19 +76,6 @@ def _bound_silence(listening: socket.socket, limits: Limits) -> None:
         return
     silence_s = limits.body_grace_s + SEGMENT_SIZE_BYTES_MAX / max(limits.body_rate_bytes_per_s, RATE_BYTES_PER_S_MIN)
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(silence_s * 1000))
-
-
-def raise_descriptor_limit() -> int:
-    """Take as many file descriptors as the system grants; returns how many."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
-
-
-def connections_within(descriptors: int) -> int:
-    """How many connections that many file descriptors carry."""
-    return max(1, (descriptors - DESCRIPTORS_RESERVED) // DESCRIPTORS_PER_CONNECTION)
 
 
 class Listener:

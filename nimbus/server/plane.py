@@ -21,6 +21,7 @@ import msgspec
 
 from nimbus._native.plane import OPERATIONS, AccessLog, Plane
 from nimbus.base.config import Config
+from nimbus.base.descriptors import descriptors_granted, shares
 from nimbus.metrics.plane import PlaneSource
 from nimbus.s3.access import RELAYED
 from nimbus.server.coherence import CoherentMap
@@ -36,7 +37,6 @@ from nimbus.server.sockets import Bound, bind_private
 # when whole pages are punched out of the file. The rest of the grace is for a worker that got no processor.
 GARBAGE_GRACE_S: Final = 15.0
 CACHE_SIZE_BYTES: Final = 256 << 20
-CACHE_FILES_MAX: Final = 4096
 DISK_THREADS: Final = 4
 POLL_S: Final = 0.02
 _OURS: Final = b"x-nimbus-"
@@ -60,9 +60,9 @@ class PlaneSettings(msgspec.Struct, frozen=True):
     takes_uploads: bool
     domains: tuple[str, ...]
     common_headers: bytes
+    cache_files_max: int
     disk_threads: int = DISK_THREADS
     cache_size_bytes: int = CACHE_SIZE_BYTES
-    cache_files_max: int = CACHE_FILES_MAX
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -229,5 +229,6 @@ def _settings(
         serves_objects=serves_objects,
         takes_uploads=takes_uploads,
         domains=config.domains,
+        cache_files_max=shares(descriptors_granted()).native_files,
         common_headers=b"x-amz-id-2: %b\r\nserver: NimbusStore\r\n" % host_id.encode(),
     )

@@ -17,15 +17,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Final
 
+import msgspec
 import uvloop
 
 from nimbus.base.config import DEFAULT_USER, Config, Limits, UserEntry
+from nimbus.base.descriptors import raise_descriptor_limit, shares
 from nimbus.base.errors import ConfigInvalid, NimbusError
 from nimbus.server import graph
 from nimbus.server.admin import admin_listener
 from nimbus.server.crash import fail_stop, vital
 from nimbus.server.doors import Doors, open_doors
-from nimbus.server.listener import Listener, connections_within, raise_descriptor_limit
+from nimbus.server.listener import Listener
 from nimbus.server.notices import say
 from nimbus.server.plane import PlaneListener
 
@@ -53,6 +55,7 @@ def serve(config: Config, notices: tuple[str, ...], open_node: OpenNode = graph.
         for notice in notices:
             say(notice)
         users = users_for(config, is_loopback=doors.is_loopback)
+        config = within_descriptors(config, raise_descriptor_limit(), 2 - [doors.plain, doors.tls].count(None))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(config, users, doors, open_node))
 
@@ -98,8 +101,8 @@ def _settled_memory() -> Iterator[None]:
 
 
 def _listeners(doors: Doors, node: graph.Node, config: Config) -> list[Listener | PlaneListener]:
-    """One for each address of S3; together they hold as many connections as there are descriptors for."""
-    connections = _connections(config, 2 - [doors.plain, doors.tls].count(None))
+    """One for each address of S3."""
+    connections = config.limits.connections
     listeners: list[Listener | PlaneListener] = []
     if doors.plain is not None and node.front is not None:
         listeners.append(node.front(doors.plain, connections))
@@ -141,12 +144,18 @@ def users_for(config: Config, *, is_loopback: bool) -> tuple[UserEntry, ...]:
     return users
 
 
-def _connections(config: Config, listeners: int) -> int:
-    """The connection limit that the descriptor limit allows each; who set it is told when that is less."""
-    wanted, possible = config.limits.connections, connections_within(raise_descriptor_limit()) // listeners
-    if possible < wanted and wanted != Limits().connections:
-        say(f"limits.connections is {possible}, not {wanted}: the system grants no more file descriptors")
-    return min(wanted, possible)
+def within_descriptors(config: Config, granted: int, listeners: int) -> Config:
+    """With no more requests, and connections to each listener, than so many descriptors carry; who set what is lowered
+    is told."""
+    limits, default = config.limits, Limits()
+    share = shares(granted, limits.requests)
+    possible = {"requests": share.requests, "connections": max(1, share.connections // listeners)}
+    for name, most in possible.items():
+        wanted = getattr(limits, name)
+        if most < wanted and wanted != getattr(default, name):
+            say(f"limits.{name} is {most}, not {wanted}: the system grants no more file descriptors")
+        possible[name] = min(most, wanted)
+    return msgspec.structs.replace(config, limits=msgspec.structs.replace(limits, **possible))
 
 
 def _heed_signals(stop: asyncio.Event, config: Config) -> None:

@@ -8,11 +8,13 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from nimbus.base.descriptors import shares
 from tests.faults.busy_writers import BUCKET, MIB, client_of
 from tests.faults.server_process import DATA_PLANES, SECONDS_MAX, SERVE, Started, started
 
@@ -103,6 +105,46 @@ def test_readers_that_stop_reading_are_given_up_with_all_that_they_hold(tmp_path
             reader.close()
         server.signal(signal.SIGTERM)
         assert server.ended()[0] == 0
+
+
+@pytest.mark.parametrize("data_plane", DATA_PLANES)
+def test_few_descriptors_are_enough_for_many_connections_and_files(tmp_path: Path, data_plane: str) -> None:
+    limit, size, clients = 800, 300_000, 8
+    share = shares(limit, 1_000)
+    keys = [f"key-{number}" for number in range(3 * share.native_files)]
+    command = ["sh", "-c", f'ulimit -n {limit} && exec "$@"', "sh", *COMMAND, "--data-plane", data_plane]
+    with started(command, cwd=tmp_path) as server, ExitStack() as idle, ThreadPoolExecutor(clients) as threads:
+        client = client_of(server.port)
+        client.create_bucket(Bucket=BUCKET)
+
+        def store(key: str) -> None:
+            client.put_object(Bucket=BUCKET, Key=key, Body=key.encode().ljust(size))
+
+        def is_whole(key: str) -> bool:
+            return client.get_object(Bucket=BUCKET, Key=key)["Body"].read() == key.encode().ljust(size)
+
+        list(threads.map(store, keys))
+        for _ in range(share.connections - clients - 1):
+            connection = idle.enter_context(connected(server))
+            connection.sendall(REQUEST)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 403")
+        assert all(threads.map(is_whole, keys))
+        assert all(threads.map(is_whole, reversed(keys)))
+        assert blobs_open(server) <= share.native_files + share.files
+        idle.close()
+        client.close()
+        server.signal(signal.SIGTERM)
+        status, _, errors = server.ended()
+        assert (status, errors.splitlines()[1:]) == (0, ["nimbus: stopped"]), errors  # the first names the known keys
+
+
+def blobs_open(server: Started) -> int:
+    """How many files of large objects the server holds."""
+    count = 0
+    for entry in list(Path(f"/proc/{server.process.pid}/fd").iterdir()):
+        with suppress(FileNotFoundError):  # closed meanwhile
+            count += os.readlink(entry).endswith(".blob")
+    return count
 
 
 def await_until(holds: Callable[[], bool]) -> None:

@@ -23,7 +23,7 @@ static nb_span bucket_in(nb_span name) {
 
 void nb_cache_init(nb_cache *cache, size_t cost_bytes_max, size_t files_max) {
     memset(cache, 0, sizeof *cache);
-    nb_files_init(&cache->files);
+    nb_files_init(&cache->files, files_max + files_max / 4 + NB_FILES_SENT_MIN);
     size_t missing = cost_bytes_max / NB_CACHE_MISSING_PART, kept = cost_bytes_max / NB_CACHE_KEPT_PART;
     cache->shard_cost_bytes_max[NB_ENTRY_MISSING] = missing / NB_CACHE_SHARDS;
     cache->shard_cost_bytes_max[NB_ENTRY_OBJECT] = (cost_bytes_max - missing - kept) / NB_CACHE_SHARDS;
@@ -253,9 +253,11 @@ static nb_entry *make_entry(const nb_fill *fill) {
     return entry;
 }
 
-static void make_room_for_files(nb_cache *cache, uint64_t from) {
-    for (size_t i = 0; i < EVICTIONS_FOR_FILES_MAX && atomic_load(&cache->files.count) > cache->files_max; i++) {
-        nb_shard *shard = &cache->shards[(from + i) % NB_CACHE_SHARDS];
+void nb_cache_make_room(nb_cache *cache, size_t files) {
+    for (size_t i = 0; i < EVICTIONS_FOR_FILES_MAX; i++) {
+        if (atomic_load(&cache->files.count) + files <= cache->files_max)
+            return;
+        nb_shard *shard = &cache->shards[atomic_fetch_add(&cache->evictions, 1) % NB_CACHE_SHARDS];
         pthread_mutex_lock(&shard->lock);
         nb_entry *entry = unlink_oldest(shard, NB_ENTRY_OBJECT);
         pthread_mutex_unlock(&shard->lock);
@@ -319,6 +321,5 @@ nb_entry *nb_cache_fill(nb_cache *cache, const nb_fill *fill, nb_numbers numbers
         free_entry(cache, entry);
         return NULL;
     }
-    make_room_for_files(cache, entry->hash);
     return entry;
 }

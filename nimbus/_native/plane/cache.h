@@ -118,10 +118,13 @@ typedef struct nb_cache {
     nb_files files;
     size_t shard_cost_bytes_max[NB_ENTRY_KINDS], shard_kept_bytes_max;
     size_t files_max;
+    atomic_size_t evictions; /* for files: the next one is from the next shard */
     nb_changes objects[NB_CACHE_SLOTS], buckets[NB_CACHE_SLOTS];
     nb_shard shards[NB_CACHE_SHARDS];
 } nb_cache;
 
+/* Of the files that entries hold, those that are being sent cannot be had back: a quarter more may be open, and so many. */
+enum { NB_FILES_SENT_MIN = 64 };
 void nb_cache_init(nb_cache *cache, size_t cost_bytes_max, size_t files_max);
 void nb_cache_free(nb_cache *cache); /* REQUIRES: no entry is in use */
 
@@ -142,6 +145,9 @@ typedef struct {
 } nb_numbers;
 nb_numbers nb_cache_numbers(nb_cache *cache, nb_span name);
 nb_entry *nb_cache_fill(nb_cache *cache, const nb_fill *fill, nb_numbers numbers);
+
+/* Before that many files are opened: let go of the oldest entries that hold others. */
+void nb_cache_make_room(nb_cache *cache, size_t files);
 
 /* An entry that nobody finds: whoever made it holds what it names. To be given back; NULL: no memory. */
 nb_entry *nb_cache_make(nb_cache *cache, const nb_fill *fill);

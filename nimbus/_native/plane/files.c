@@ -8,8 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-void nb_files_init(nb_files *files) {
+void nb_files_init(nb_files *files, size_t count_max) {
     memset(files, 0, sizeof *files);
+    files->count_max = count_max;
     pthread_mutex_init(&files->lock, NULL);
 }
 
@@ -41,8 +42,10 @@ static void free_file(nb_file *file) {
     free(file);
 }
 
-static nb_status open_file(const char *path, bool wait, nb_file **out) {
+static nb_status open_file(const nb_files *files, const char *path, bool wait, nb_file **out) {
     size_t size = strlen(path) + 1;
+    if (atomic_load(&files->count) >= files->count_max)
+        return NB_FAILED;
     nb_file *file = calloc(1, sizeof *file + size);
     if (!file)
         return NB_FAILED;
@@ -79,7 +82,7 @@ nb_status nb_files_take_segment(nb_files *files, const char *path, bool wait, nb
     *out = take_open(files, path);
     if (*out)
         return NB_OK;
-    nb_status status = open_file(path, wait, out);
+    nb_status status = open_file(files, path, wait, out);
     if (status == NB_OK)
         *out = keep(files, *out);
     return status;
@@ -101,7 +104,7 @@ nb_status nb_files_take_blob(nb_files *files, const char *path, uint64_t length,
     *out = take_open(files, path);
     if (*out)
         return NB_OK;
-    nb_status status = open_file(path, wait, out);
+    nb_status status = open_file(files, path, wait, out);
     if (status != NB_OK)
         return status;
     status = length <= UINT64_MAX / 2 ? load_table(*out, length, table_hash, wait) : NB_MISMATCH;

@@ -28,9 +28,10 @@ typedef struct {
     pthread_mutex_t lock;
     nb_file *buckets[NB_FILES_BUCKETS];
     atomic_size_t count;
+    size_t count_max; /* one more is refused */
 } nb_files;
 
-void nb_files_init(nb_files *files);
+void nb_files_init(nb_files *files, size_t count_max);
 void nb_files_free(nb_files *files); /* REQUIRES: nobody uses a file any more */
 
 /* A segment; or a blob of `length` data bytes whose table has the hash `table_hash`. NB_WOULD_BLOCK: only with `wait`,

@@ -13,7 +13,7 @@
 #include "plane/plane.h"
 
 enum {
-    IDLE_MAX = 64,        /* kept by each worker */
+    IDLE_MAX = 64,        /* kept by each worker, as long as that is no more for all than a quarter of what may run */
     IDLE_MS_MAX = 4000,   /* well below the embedded server's own timer */
 };
 
@@ -85,7 +85,8 @@ nb_upstream *nb_upstream_take(nb_conn *conn, bool fresh_only) {
 
 void nb_upstream_give(nb_worker *worker, nb_upstream *upstream) {
     upstream->conn = NULL;
-    if (worker->idle_upstream_count >= IDLE_MAX) {
+    size_t quarter = worker->plane->settings.requests_max / 4 / worker->plane->worker_count;
+    if (worker->idle_upstream_count >= (quarter < IDLE_MAX ? quarter : IDLE_MAX)) {
         nb_upstream_close(worker, upstream);
         return;
     }

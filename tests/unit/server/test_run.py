@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nimbus.base.config import DEFAULT_USER, Config, UserEntry
+from nimbus.base.config import DEFAULT_USER, Config, Limits, UserEntry
 from nimbus.base.errors import ConfigInvalid
-from nimbus.server.listener import connections_within
-from nimbus.server.run import users_for
+from nimbus.server.run import users_for, within_descriptors
 
 REAL = UserEntry(id="u1", access_key="AK", secret_key="s")
 
@@ -31,6 +30,21 @@ def test_configured_users_replace_the_well_known_one() -> None:
     assert users_for(config, is_loopback=True) == users_for(config, is_loopback=False) == (REAL,)
 
 
-@pytest.mark.parametrize(("descriptors", "connections"), [(0, 1), (256, 1), (1024, 384), (1_048_576, 524_160)])
-def test_connections_leave_descriptors_for_files(descriptors: int, connections: int) -> None:
-    assert connections_within(descriptors) == connections
+@pytest.mark.parametrize(
+    ("granted", "wanted", "requests", "connections"),
+    [(20_000, 1_000, 1_000, 5_791), (1_024, 1_000, 51, 120), (1_048_576, 7, 7, 20_000), (0, 1_000, 1, 1)],
+)
+def test_two_listeners_share_what_the_descriptors_carry(
+    granted: int, wanted: int, requests: int, connections: int
+) -> None:
+    fitting = within_descriptors(Config(limits=Limits(requests=wanted)), granted, 2).limits
+    assert (fitting.requests, fitting.connections) == (requests, connections)
+
+
+def test_who_has_set_a_limit_hears_that_it_is_lowered(capsys: pytest.CaptureFixture[str]) -> None:
+    within_descriptors(Config(), 1_024, 1)
+    assert capsys.readouterr().err == ""
+    within_descriptors(Config(limits=Limits(requests=500, connections=30_000)), 20_000, 1)
+    assert capsys.readouterr().err == (
+        "nimbus: limits.connections is 14082, not 30000: the system grants no more file descriptors\n"
+    )
