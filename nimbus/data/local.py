@@ -151,7 +151,7 @@ class LocalDataStore:
     def descriptor(self, location: bytes) -> Descriptor:
         where = unpack(location)
         offset = where.offset + FRAME_HEADER_SIZE_BYTES if where.kind == FRAME else 0
-        return Descriptor(str(self._path(where)), offset, where.length)
+        return Descriptor(self._name(where), offset, where.length)
 
     # --- freeing ---
 
@@ -235,7 +235,10 @@ class LocalDataStore:
                 yield location
 
     def _path(self, where: Location) -> Path:
-        return self._directory.epoch_path(where.epoch) / (where.file_id.hex() + _SUFFIXES[where.kind])
+        return Path(self._name(where))
+
+    def _name(self, where: Location) -> str:
+        return f"{self._directory.epoch_name(where.epoch)}/{where.file_id.hex()}{_SUFFIXES[where.kind]}"
 
 
 def open_local(options: Mapping[str, object], data_dir: Path) -> DataStore:

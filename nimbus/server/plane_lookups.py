@@ -133,18 +133,16 @@ class Lookups:
     def _described(self, bucket: Bucket, record: Object) -> Found | None:
         if record.manifest_pages:
             return None  # more parts than the record holds: read by way of the store
-        fields = record_fields(record)
-        headers = _lines(fields)
-        del fields["content_type"]
+        headers = _headers(record_fields(record))
         found = Found(
             owner_id=bucket.owner_id,
             etag=record.etag,
             size=record.size,
             modified_s=record.modified_ms // 1000,
             modified_http=record.modified_http,
-            headers=headers,
-            headers_304=_lines(fields),
-            checksum_headers=_lines(checksum_fields(record.checksums, record.checksum_type)),
+            headers=_lines(headers),
+            headers_304=_lines(header for header in headers if header[0] != b"content-type"),
+            checksum_headers=_lines(_headers(checksum_fields(record.checksums, record.checksum_type))),
             extents=plane_extents(record.extents, self._files, self._checks),
             parts=tuple(Part(part.number, part.size, _part_lines(record, part)) for part in record.parts),
         )
@@ -153,9 +151,12 @@ class Lookups:
 
 def _part_lines(record: Object, part: StoredPart) -> bytes:
     checksums = part_checksums(record, part)
-    return _lines(checksum_fields(checksums, record.checksum_type)) if checksums else b""
+    return _lines(_headers(checksum_fields(checksums, record.checksum_type))) if checksums else b""
 
 
-def _lines(fields: dict[str, Any]) -> bytes:
-    headers = codec.encode(_GET, model.GetObjectOutput(**fields)).headers
-    return b"".join(b"%b: %b\r\n" % header for header in headers)
+def _headers(fields: dict[str, Any]) -> list[tuple[bytes, bytes]]:
+    return codec.encode(_GET, model.GetObjectOutput(**fields)).headers
+
+
+def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
