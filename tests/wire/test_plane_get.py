@@ -53,7 +53,7 @@ class Shelf:
         self._thread.start()
 
     def put(self, key: str, *pieces: bytes, etag: str = "x", bucket: str = "bucket") -> Found:
-        extents = [self._extent(piece) for piece in pieces if piece]
+        extents = [self.extent(piece) for piece in pieces if piece]
         found = Found("alice", etag, sum(map(len, pieces)), extents)
         self.front.plane.begin_change(bucket.encode(), key.encode())
         self.objects[bucket.encode(), key.encode()] = found
@@ -65,7 +65,7 @@ class Shelf:
         del self.objects[bucket.encode(), key.encode()]
         self.front.plane.end_change(bucket.encode(), key.encode())
 
-    def _extent(self, content: bytes) -> Extent:
+    def extent(self, content: bytes) -> Extent:
         async def write() -> bytes:
             writer = self.data.writer(len(content))
             await writer.write(content)
@@ -276,14 +276,43 @@ def test_an_answered_change_is_seen_by_the_next_read(store: Shelf) -> None:
     assert is_relayed(store.front, signed("/echo/gone"))
 
 
-def test_a_fill_that_a_change_overtook_is_refused(store: Shelf) -> None:
-    store.put("raced", b"old", bucket="echo")
-    store.before_fill = lambda: store.front.plane.begin_change(b"echo", b"raced")
-    assert is_relayed(store.front, signed("/echo/raced"))
-    store.before_fill = lambda: None
-    assert is_relayed(store.front, signed("/echo/raced"))
-    store.front.plane.end_change(b"echo", b"raced")
-    assert not is_relayed(store.front, signed("/echo/raced"))
+@pytest.mark.parametrize("changed", ["object", "bucket"])
+@pytest.mark.parametrize("body", [b"old", b"old" * 100_000], ids=["small", "large"])
+def test_a_fill_that_a_change_overtook_answers_who_asked_and_nobody_else(
+    tmp_path: Path, changed: str, body: bytes
+) -> None:
+    with shelf(tmp_path) as store:
+        plane, raced = store.front.plane, (b"bucket", b"raced")
+        begin, end = {
+            "object": (lambda: plane.begin_change(*raced), lambda: plane.end_change(*raced)),
+            "bucket": (lambda: plane.begin_bucket_change(b"bucket"), lambda: plane.end_bucket_change(b"bucket")),
+        }[changed]
+        store.put("raced", body)
+        peer = store.front.connect()
+        store.before_fill = begin
+        assert ask(peer, signed("/bucket/raced"))[2] == body
+        store.before_fill = lambda: None
+        for _ in range(3):
+            assert ask(peer, signed("/bucket/raced"))[2] == body
+        assert store.asked == [raced] * 4
+        store.objects[raced] = Found("alice", "x", 3, [store.extent(b"new")])
+        end()
+        for _ in range(3):
+            assert ask(peer, signed("/bucket/raced"))[2] == b"new"
+        assert store.asked == [raced] * 5
+
+
+def test_what_is_missing_while_it_is_made_is_told_and_not_remembered(tmp_path: Path) -> None:
+    with shelf(tmp_path) as store:
+        store.owner_of_missing = "alice"
+        peer = store.front.connect()
+        store.front.plane.begin_change(b"bucket", b"coming")
+        for _ in range(3):
+            assert ask(peer, signed("/bucket/coming"))[0] == 404
+        assert len(store.asked) == 3
+        store.objects[b"bucket", b"coming"] = Found("alice", "x", 4, [store.extent(b"here")])
+        store.front.plane.end_change(b"bucket", b"coming")
+        assert ask(peer, signed("/bucket/coming"))[2] == b"here"
 
 
 def test_clearing_the_cache_makes_every_object_looked_up_again(store: Shelf) -> None:
@@ -367,16 +396,6 @@ def test_a_changed_bucket_makes_all_that_was_known_of_its_keys_void(tmp_path: Pa
         store.front.plane.end_bucket_change(b"bucket")
         assert ask(peer, signed("/bucket/there", key=BOB))[0] == 404
         assert ask(peer, signed("/bucket/absent", key=BOB))[0] == 404
-
-
-def test_a_fill_that_a_change_of_its_bucket_overtook_is_refused(store: Shelf) -> None:
-    store.put("overtaken", b"old", bucket="echo")
-    store.before_fill = lambda: store.front.plane.begin_bucket_change(b"echo")
-    assert is_relayed(store.front, signed("/echo/overtaken"))
-    store.before_fill = lambda: None
-    assert is_relayed(store.front, signed("/echo/overtaken"))
-    store.front.plane.end_bucket_change(b"echo")
-    assert not is_relayed(store.front, signed("/echo/overtaken"))
 
 
 def test_the_cache_stays_within_its_bounds(tmp_path: Path) -> None:

@@ -317,9 +317,9 @@ nb_entry *nb_cache_fill(nb_cache *cache, const nb_fill *fill, nb_numbers numbers
     if (!entry)
         return NULL;
     atomic_init(&entry->users, 2); /* the shard's and the caller's */
-    if (!insert(cache, entry, numbers)) {
-        free_entry(cache, entry);
-        return NULL;
+    if (!insert(cache, entry, numbers)) { /* overtaken by a change */
+        retire(cache, entry);
+        return entry;
     }
     return entry;
 }

@@ -4,10 +4,11 @@
  * share of the bytes of their own: whoever probes for names that do not exist drives out nobody's objects.
  *
  * Coherence: whoever changes an object calls nb_cache_begin before the change can become visible and nb_cache_end
- * before it is answered. In between nothing is filled for that key, and a fill that was looked up before is
- * refused, because it brings the number of its slot from before the look-up. So a read that begins after an answered
- * write never sees what was before it, and no two reads see a write come and go. The same holds for a change of a
- * bucket (created, deleted, another owner), which makes void whatever was filled for any of its keys.
+ * before it is answered; a sync of the disk lies in between. Meanwhile nothing is kept for that key, nor is what was
+ * looked up before, because it brings the number of its slot from before the look-up: such a fill is an answer to
+ * whoever asked, since it was true after he asked, and to nobody else. So a read that begins after an answered write
+ * never sees what was before it, and no two reads see a write come and go. The same holds for a change of a bucket
+ * (created, deleted, another owner), which makes void whatever was filled for any of its keys.
  *
  * Entries are counted by their users; one that was dropped from the cache lives until the last answer from it is
  * out. Such an entry says since when it is out of the cache (dead_since_ms, monotonic): from then on nobody tells it
@@ -28,7 +29,7 @@
 enum {
     NB_CACHE_SHARDS = 64,
     NB_CACHE_SHARD_BUCKETS = 4096,
-    NB_CACHE_SLOTS = 4096, /* of changes: names that share one only make each other's fills fail */
+    NB_CACHE_SLOTS = 32768, /* of changes, many times a group of commits: names that share one keep no fills meanwhile */
     NB_CACHE_MISSING_PART = 16, /* what is not there has at most this part of the bytes */
     NB_CACHE_KEPT_PART = 4,     /* and the first bytes of hot objects this part */
     NB_VERIFIED_S = 60,         /* a block that matched its hash counts as verified for so long */
@@ -139,7 +140,7 @@ static inline nb_shard *nb_cache_shard(nb_cache *cache, const nb_entry *entry) {
 nb_entry *nb_cache_find(nb_cache *cache, nb_span name);
 void nb_cache_give(nb_cache *cache, nb_entry *entry);
 
-/* The numbers to look up with; and the fill that brings them back. The entry is to be given back; NULL: refused. */
+/* The numbers to look up with; and the fill that brings them back. The entry is to be given back; NULL: no memory. */
 typedef struct {
     uint64_t object, bucket;
 } nb_numbers;

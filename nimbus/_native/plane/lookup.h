@@ -1,6 +1,7 @@
 /* Questions to Python: which object is this? A thread there takes them in batches, fills the cache and answers.
  *
- * A question carries the cache's numbers from before it was asked, so that an answer overtaken by a change is refused.
+ * A question carries the cache's numbers from before it was asked, so that an answer overtaken by a change is
+ * kept for nobody else.
  */
 #ifndef NIMBUS_PLANE_LOOKUP_H
 #define NIMBUS_PLANE_LOOKUP_H
