@@ -345,7 +345,7 @@ cdef extern from "plane/upload.h" nogil:
     bint nb_upload_is_small(const nb_upload *upload)
     void nb_upload_admit(nb_upload *upload, int fd, int algorithm)
     void nb_upload_decline(nb_upload *upload)
-    void nb_upload_succeed_all(nb_upload **uploads, size_t count)
+    void nb_upload_succeed_all(nb_upload **uploads, size_t count, int64_t window_us)
     void nb_upload_refuse(nb_upload *upload, int status, nb_span answer)
     void nb_upload_free(nb_upload *upload)
     void nb_intake_learn(nb_intake *intake, nb_span bucket, nb_span owner)

@@ -490,8 +490,8 @@ def take_body(
     `take_uploads` with this ticket, answered by `forget`, unless the plane stops before; a void ticket is a cut body.
     """
 
-def succeed_uploads(uploads: list[Upload]) -> None:
-    """They are committed: each is answered 200 with ETag and checksum. Their workers are woken once."""
+def succeed_uploads(uploads: list[Upload], window_us: int) -> None:
+    """They are committed: each is answered 200. For `window_us` a `take_uploads` that has one waits for as many."""
 
 def take_uploads(plane: Plane, count_max: int, timeout_ms: int) -> list[Upload] | None:
     """Uploads that want something, in order; waits with the GIL released. None once the plane has stopped.

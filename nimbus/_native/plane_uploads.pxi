@@ -239,7 +239,7 @@ cdef dict checksums_of(const nb_upload *upload):
     return checksums
 
 
-def succeed_uploads(list uploads not None):
+def succeed_uploads(list uploads not None, int64_t window_us):
     cdef size_t count = len(uploads)
     cdef nb_upload **taken = <nb_upload **>malloc(max(count, <size_t>1) * sizeof(nb_upload *))
     if taken == NULL:
@@ -247,7 +247,7 @@ def succeed_uploads(list uploads not None):
     for index in range(count):
         taken[index] = (<Upload?>uploads[index]).take()
     with nogil:
-        nb_upload_succeed_all(taken, count)
+        nb_upload_succeed_all(taken, count, window_us)
     free(taken)
 
 

@@ -17,6 +17,11 @@ WAIT_NS_MAX: Final = 500_000  # on a slow disk more company comes while the grou
 WAIT_DIVISOR: Final = 2  # half of what the group before took
 
 
+def wait_ns(took_ns: int) -> int:
+    """How long to wait after a group that took so long."""
+    return min(took_ns // WAIT_DIVISOR, WAIT_NS_MAX)
+
+
 class Patience:
     """For how many mutations to wait, and until when. Times are nanoseconds of any clock that only goes forward."""
 
@@ -30,7 +35,7 @@ class Patience:
     def renew(self, answered: int, queued: int, began_ns: int, now_ns: int) -> None:
         """A group of `answered`, begun at `began_ns`, is over now, and `queued` have come meanwhile."""
         self.wanted = min(answered + queued, self._count_max)
-        self._until_ns = now_ns + min((now_ns - began_ns) // WAIT_DIVISOR, WAIT_NS_MAX)
+        self._until_ns = now_ns + wait_ns(now_ns - began_ns)
 
     def left_ns(self, queued: int, now_ns: int) -> int:
         """How long to wait for more than the `queued`; 0: begin."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
@@ -20,6 +21,7 @@ from typing import Final
 from nimbus._native.plane import UPLOAD_WANTS, Plane, Upload, succeed_uploads, take_uploads
 from nimbus.auth.api import Head
 from nimbus.base.errors import NimbusError
+from nimbus.meta.patience import wait_ns
 from nimbus.metrics.storage import DataMeter
 from nimbus.s3 import codec, model
 from nimbus.s3.app import App, Exchange
@@ -53,6 +55,7 @@ class PlaneUploads:
         self._app = app
         self._blobs = Blobs(data, meter)
         self.bodies = HeldBodies(plane, self._blobs)
+        self._begun_ns = 0  # when the group that is answered next was begun, or could have been; 0: there is none
         handover.on_answers = self._answer
         self._thread = threading.Thread(target=self._run, name="plane uploads", daemon=True)
         self._steps: dict[int, Callable[[Upload], None]] = {
@@ -132,6 +135,7 @@ class PlaneUploads:
         except Exception as error:
             self._refuse(upload, error)
             return
+        self._begun_ns = self._begun_ns or time.perf_counter_ns()
         digests = Digests(etag, checksums)
         permit = _owner_only(user_id)
         if new is not None:
@@ -141,8 +145,11 @@ class PlaneUploads:
             self._handover.put_part(upload, bucket, key, upload_id, part_number, digests, extents, size, permit)
 
     def _answer(self, named: list[Upload], refused: list[tuple[Upload, BaseException]]) -> None:
-        """On the commit thread, mostly."""
-        succeed_uploads(named)
+        """On the commit thread, mostly. Who is answered comes back soon, and is worth a moment (meta/patience.py)."""
+        now_ns = time.perf_counter_ns()
+        took_ns = now_ns - self._begun_ns
+        self._begun_ns = now_ns if self._handover.open_count > len(named) + len(refused) else 0
+        succeed_uploads(named, wait_ns(took_ns) // 1000)
         for upload, error in refused:
             self._refuse(upload, error)
 

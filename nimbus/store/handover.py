@@ -77,7 +77,7 @@ class Handover:
         self.on_answers: Told = _nobody_cares
         self._loop = asyncio.get_running_loop()
         self._prepared: list[tuple[_Write, Barrier | None]] = []
-        self._open = 0
+        self.open_count = 0  # handed over and not yet answered; those of an answer that is being given count
         self._changed = threading.Condition()
 
     def find_bucket(self, name: str) -> Bucket:
@@ -138,7 +138,7 @@ class Handover:
         if not prepared:
             return
         with self._changed:
-            self._open += len(prepared)
+            self.open_count += len(prepared)
         try:
             self._committer.submit_all(prepared, self._answer)
         except NimbusError as error:
@@ -147,7 +147,7 @@ class Handover:
     def join(self) -> None:
         """Wait until everything handed over was answered."""
         with self._changed:
-            self._changed.wait_for(lambda: self._open == 0)
+            self._changed.wait_for(lambda: self.open_count == 0)
 
     def _prepare(self, token: object, mutation: Mutation[bool], extents: Extents) -> None:
         self._prepared.append((_Write(token, mutation, extents, self._drop), self._sync if extents else None))
@@ -170,8 +170,8 @@ class Handover:
             self.on_answers(named, refused)
         finally:
             with self._changed:
-                self._open -= len(answers)
-                if not self._open:
+                self.open_count -= len(answers)
+                if not self.open_count:
                     self._changed.notify_all()
 
     def _drop(self, extents: Extents) -> None:

@@ -151,7 +151,7 @@ static void answer_upload(nb_upload *upload, unsigned *state) {
             close(upload->fd);
         upload->fd = -1;
         if (upload->want == NB_WANT_COMMIT)
-            nb_upload_succeed_all(&upload, 1);
+            nb_upload_succeed_all(&upload, 1, 100);
         else
             nb_upload_refuse(upload, 400, REFUSAL);
     }

@@ -7,6 +7,7 @@ import os
 import resource
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,7 +15,7 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from nimbus._native.plane import take_uploads
+from nimbus._native.plane import UPLOAD_WANTS, Upload, succeed_uploads, take_uploads
 from nimbus.auth.api import BodyForm, Verified
 from nimbus.base.errors import SpaceExhausted, StoreReadOnly
 from nimbus.data.disk import Disk
@@ -272,6 +273,37 @@ def test_a_file_that_cannot_be_finished_goes_at_once(tmp_path: Path) -> None:
     blobs.close()
     assert list(tmp_path.rglob("*.blob")) == []
     data.close()
+
+
+def test_writers_who_were_answered_together_are_taken_together_when_they_come_back(tmp_path: Path) -> None:
+    window_us = 600_000_000
+    with front(takes_uploads=True) as running, ThreadPoolExecutor(1) as taker:
+        running.plane.set_keys([Key(*OWNER)], "us-east-1")
+        head, _ = Node(*running.address, tmp_path, 0).sign("/bucket/key", {"Content-Length": "5"}, "UNSIGNED-PAYLOAD")
+        peers = [running.connect(), running.connect()]
+
+        def taken_of(senders: list[Peer]) -> list[Upload]:
+            """What is taken at once while these send."""
+            taking = taker.submit(take_uploads, running.plane, 16, 60_000)
+            for peer in senders:
+                peer.send(head + b"hello")
+            return taking.result(30) or []
+
+        ready: list[Upload] = []
+        uploads = taken_of(peers)
+        while len(ready) < 2:
+            for upload in uploads:
+                if UPLOAD_WANTS[upload.want] == "admission":
+                    upload.admit(-1, None)
+                else:
+                    ready.append(upload)
+            uploads = taken_of([]) if len(ready) < 2 else []
+        succeed_uploads(ready, window_us)
+        together = taken_of(peers)
+        assert len(together) == 2
+        for upload in together:
+            succeed_uploads([upload], window_us)
+        assert len(taken_of(peers[:1])) == 1  # nobody waits for more than came before
 
 
 def test_uploads_are_refused_alike_while_refused_bytes_cannot_be_freed(

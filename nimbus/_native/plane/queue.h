@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 typedef struct nb_item {
     struct nb_item *next;
@@ -16,6 +17,8 @@ typedef struct {
     pthread_cond_t filled;
     nb_item *first, **last;
     size_t count, count_max;
+    size_t wanted;         /* a take that has found something waits for as many */
+    struct timespec until; /* but no longer */
     bool is_closed;
 } nb_queue;
 
@@ -27,6 +30,9 @@ bool nb_queue_put(nb_queue *queue, nb_item *item);
 
 /* The same for what is bounded elsewhere: false only when the queue is closed. */
 bool nb_queue_put_always(nb_queue *queue, nb_item *item);
+
+/* From now on for window_us, whoever waits in a take waits for `wanted` items, once there is one. */
+void nb_queue_expect(nb_queue *queue, size_t wanted, int64_t window_us);
 
 /* Up to count_max items as a chain, in order; NULL after timeout_ms without one (negative: never), or when closed. */
 nb_item *nb_queue_take(nb_queue *queue, size_t count_max, int64_t timeout_ms);

@@ -238,7 +238,10 @@ void nb_upload_admit(nb_upload *upload, int fd, int algorithm) {
 
 void nb_upload_decline(nb_upload *upload) { give_back(upload); }
 
-void nb_upload_succeed_all(nb_upload **uploads, size_t count) {
+void nb_upload_succeed_all(nb_upload **uploads, size_t count, int64_t window_us) {
+    if (!count)
+        return;
+    nb_queue_expect(&uploads[0]->plane->intake->questions, count, window_us);
     nb_worker *workers[NB_WORKERS_MAX] = {0};
     nb_message *first[NB_WORKERS_MAX], *last[NB_WORKERS_MAX];
     for (size_t i = 0; i < count; i++) {

@@ -161,7 +161,8 @@ nb_item *nb_upload_take(nb_plane *plane, size_t count_max, int64_t timeout_ms);
 /* Python's answers; the upload is no longer the caller's. The text is copied. */
 void nb_upload_admit(nb_upload *upload, int fd, int algorithm);
 void nb_upload_decline(nb_upload *upload);
-void nb_upload_succeed_all(nb_upload **uploads, size_t count); /* each worker is woken once */
+/* Each worker is woken once. For window_us the next take waits for as many uploads, for who was answered comes back. */
+void nb_upload_succeed_all(nb_upload **uploads, size_t count, int64_t window_us);
 void nb_upload_refuse(nb_upload *upload, int status, nb_span answer);
 
 /* --- upload_ingest.c --- */
