@@ -5,9 +5,11 @@ runs, for tests and for whoever needs one by itself. The second part is the list
 """
 
 from collections.abc import Iterable
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from typing_extensions import Buffer
+
+from nimbus._native.plane_values import Extent, Found, Key, Settings
 
 class ParsedRequest:
     """A request head that the strict parser accepted; header names are in lower case, values are trimmed."""
@@ -86,140 +88,13 @@ class Digests:
 
 OPERATIONS: tuple[str, ...]
 
-class _Settings(Protocol):
-    """What `Plane` reads of its settings. Not in this module: the server room has the struct."""
-
-    @property
-    def listener(self) -> int:
-        """A bound, listening, non-blocking socket of any kind; it stays the caller's and outlives the plane."""
-
-    @property
-    def upstream_path(self) -> str:
-        """The unix socket of the embedded server."""
-
-    @property
-    def token(self) -> str:
-        """64 hexadecimal digits, new at every start: whoever shows them in x-nimbus-token is the plane."""
-
-    @property
-    def threads(self) -> int: ...
-    @property
-    def connections_max(self) -> int:
-        """Open connections; a few more are answered 503 SlowDown, the rest waits in the backlog."""
-
-    @property
-    def requests_max(self) -> int:
-        """Requests in flight; one more is answered 503 SlowDown."""
-
-    @property
-    def header_timeout_ms(self) -> int:
-        """For a head to arrive, and for an idle connection."""
-
-    @property
-    def body_rate_bytes_per_s(self) -> int:
-        """A peer that takes an answer more slowly is cut off, after the grace; 0: never."""
-
-    @property
-    def body_grace_ms(self) -> int: ...
-    @property
-    def takes_uploads(self) -> bool:
-        """Whether somebody answers `take_uploads`; else uploads are relayed, too."""
-
-    @property
-    def serves_objects(self) -> bool:
-        """Whether somebody takes the look-ups; if not, every request is relayed."""
-
-    @property
-    def disk_threads(self) -> int:
-        """Threads that read what is not in the page cache."""
-
-    @property
-    def cache_size_bytes(self) -> int: ...
-    @property
-    def cache_files_max(self) -> int:
-        """Open files of the object cache."""
-
-    @property
-    def domains(self) -> Iterable[str]:
-        """Below which a host name is a bucket."""
-
-    @property
-    def common_headers(self) -> bytes:
-        """Header lines of every answer, each with its CRLF."""
-
-class _Key(Protocol):
-    """An access key and whose it is."""
-
-    @property
-    def access_key(self) -> str: ...
-    @property
-    def secret(self) -> str: ...
-    @property
-    def user_id(self) -> str: ...
-
-class _Extent(Protocol):
-    """A run of an object's bytes in a file of the local data engine."""
-
-    @property
-    def path(self) -> str: ...
-    @property
-    def is_blob(self) -> bool: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def length(self) -> int: ...
-    @property
-    def hash(self) -> int: ...
-
-class _Part(Protocol):
-    """A part of an object that was uploaded in parts."""
-
-    @property
-    def number(self) -> int: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def checksum_headers(self) -> bytes:
-        """Its own, whole lines."""
-
-class _Found(Protocol):
-    """An object as the answer to a `Lookup`. Headers are whole lines, each with its CRLF."""
-
-    @property
-    def owner_id(self) -> str:
-        """The only user who may read it."""
-
-    @property
-    def etag(self) -> str: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def modified_s(self) -> int: ...
-    @property
-    def modified_http(self) -> str: ...
-    @property
-    def headers(self) -> bytes:
-        """Of a 200, without Content-Length."""
-
-    @property
-    def headers_304(self) -> bytes: ...
-    @property
-    def checksum_headers(self) -> bytes:
-        """Added for x-amz-checksum-mode: ENABLED."""
-
-    @property
-    def extents(self) -> Iterable[_Extent]: ...
-    @property
-    def parts(self) -> Iterable[_Part]:
-        """All of them, in order; none for an object that was uploaded whole."""
-
 class Lookup:
     """A connection that waits to be told of an object. One that is dropped without an answer is declined."""
 
     bucket: bytes
     key: bytes
 
-    def fill(self, found: _Found) -> None:
+    def fill(self, found: Found) -> None:
         """The object as it was read after this question was taken. Refused by itself if it has changed since."""
 
     def miss(self, owner_id: str) -> None:
@@ -281,7 +156,7 @@ class Plane:
     process.
     """
 
-    def __new__(cls, settings: _Settings, log: AccessLog | None = None) -> Self:
+    def __new__(cls, settings: Settings, log: AccessLog | None = None) -> Self:
         """Opens what the threads need. Raises OSError, ValueError."""
 
     def start(self) -> None:
@@ -293,7 +168,7 @@ class Plane:
     def stop(self) -> None:
         """Close everything and join the threads. Twice is no error."""
 
-    def set_keys(self, keys: Iterable[_Key], region: str) -> None:
+    def set_keys(self, keys: Iterable[Key], region: str) -> None:
         """Who may sign from the next request on; replaces all. Clear the cache as well when rights change."""
 
     def take_lookups(self, count_max: int, timeout_ms: int) -> list[Lookup] | None:
@@ -322,7 +197,7 @@ class Plane:
 # --- bytes that the application has the plane send ----------------------------------------------------------
 
 def offer_bytes(
-    plane: Plane, extents: Iterable[_Extent], start: int, end: int, body_size_bytes: int, wait: bool
+    plane: Plane, extents: Iterable[Extent], start: int, end: int, body_size_bytes: int, wait: bool
 ) -> bytes | None:
     """A ticket for bytes [start, end) of what the extents hold together, a run of a body of `body_size_bytes`.
 

@@ -45,7 +45,7 @@ _INVITE_ME: Final = (b"expect", b"100-continue")
 
 
 class PlaneSettings(msgspec.Struct, frozen=True):
-    """See nimbus/_native/plane.pyi."""
+    """See nimbus/_native/plane_values.py."""
 
     listener: int
     upstream_path: str
@@ -66,7 +66,7 @@ class PlaneSettings(msgspec.Struct, frozen=True):
 
 
 class Key(msgspec.Struct, frozen=True):
-    """An access key and whose it is; see nimbus/_native/plane.pyi."""
+    """An access key and whose it is; see nimbus/_native/plane_values.py."""
 
     access_key: str
     secret: str

@@ -30,7 +30,7 @@ _GET: Final = next(wire for wire in model.WIRES if wire.name == "GetObject")
 
 
 class Extent(msgspec.Struct, frozen=True):
-    """A run of an object's bytes in a file; see nimbus/_native/plane.pyi."""
+    """A run of an object's bytes in a file; see nimbus/_native/plane_values.py."""
 
     path: str
     is_blob: bool
@@ -40,7 +40,7 @@ class Extent(msgspec.Struct, frozen=True):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A part of an object; see nimbus/_native/plane.pyi."""
+    """A part of an object; see nimbus/_native/plane_values.py."""
 
     number: int
     size: int
@@ -48,7 +48,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """An object as the plane wants to know it; see nimbus/_native/plane.pyi."""
+    """An object as the plane wants to know it; see nimbus/_native/plane_values.py."""
 
     owner_id: str
     etag: str
