@@ -1,55 +1,28 @@
 """Two servers, one with the native plane in front and one without, and the same bytes sent to both.
 
 A request is built once, to the byte, with a `Host` that is neither's own; so whatever differs in the answers is the
-servers' doing. The signer is written out here, because a client's library would not sign what is odd.
+servers' doing.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from tests.wire.serving import OWNER, Server, running
+from tests.model.http_signing import Request, rendered
+from tests.wire.serving import Server, running
 
 PATIENCE_S = 20.0
-HOST = "pair.invalid"
-REGION = "us-east-1"
 # Elements and headers that no two servers share.
 MASKED = ("RequestId", "HostId", "LastModified", "Initiated", "CreationDate", "ServerTime")
 PER_SERVER = ("date", "x-amz-request-id", "x-amz-id-2", "last-modified")
-UNSIGNED = "UNSIGNED-PAYLOAD"
 END_OF_HEAD = b"\r\n\r\n"
-
-
-class Signature(msgspec.Struct, frozen=True):
-    """Who signs, when, and how well."""
-
-    access_key: str = OWNER.access_key
-    secret_key: str = OWNER.secret_key
-    form: str = "header"  # or "query", or "none"
-    age_s: int = 0
-    is_broken: bool = False
-
-
-class Request(msgspec.Struct, frozen=True):
-    """A request before it is signed. `{upload0}` in the query stands for an upload's id, which each server chooses."""
-
-    method: str
-    path: str
-    query: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
-    payload: str = UNSIGNED  # what x-amz-content-sha256 says
-    signature: Signature = Signature()
-    is_chunked: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -65,65 +38,6 @@ class Answer(msgspec.Struct, frozen=True):
 
     def header(self, name: str) -> str:
         return dict(self.headers).get(name, "")
-
-
-def _hmac(key: bytes, text: str) -> bytes:
-    return hmac.digest(key, text.encode("latin-1"), "sha256")
-
-
-def _signed(request: Request, stamp: str, scope: str, query: str, names: list[str], values: dict[str, str]) -> str:
-    """The signature of AWS's Signature Version 4."""
-    canonical = "\n".join(
-        [
-            request.method,
-            request.path,
-            "&".join(sorted(pair if "=" in pair else f"{pair}=" for pair in query.split("&") if pair)),
-            *(f"{name}:{' '.join(values[name].split())}" for name in names),
-            "",
-            ";".join(names),
-            request.payload,
-        ]
-    )
-    text = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode("latin-1")).hexdigest()])
-    key = f"AWS4{request.signature.secret_key}".encode()
-    for word in scope.split("/"):
-        key = _hmac(key, word)
-    digest = _hmac(key, text).hex()
-    return ("0" * 8 if request.signature.is_broken else digest[:8]) + digest[8:]
-
-
-def rendered(request: Request, uploads: list[str], now: datetime) -> bytes:
-    """The bytes of a request; the ids are those of this server."""
-    query = request.query
-    for number, upload_id in enumerate(uploads):
-        query = query.replace(f"{{upload{number}}}", upload_id)
-    who = request.signature
-    stamp = (now - timedelta(seconds=who.age_s)).strftime("%Y%m%dT%H%M%SZ")
-    scope = f"{stamp[:8]}/{REGION}/s3/aws4_request"
-    headers = [("Host", HOST), *request.headers]
-    if who.form == "header":
-        headers += [("x-amz-date", stamp), ("x-amz-content-sha256", request.payload)]
-    names = sorted({name.lower() for name, _ in headers})
-    values = {name: ",".join(value for other, value in headers if other.lower() == name) for name in names}
-    if who.form == "header":
-        signature = _signed(request, stamp, scope, query, names, values)
-        credential = f"Credential={who.access_key}/{scope}, SignedHeaders={';'.join(names)}, Signature={signature}"
-        headers.append(("Authorization", f"AWS4-HMAC-SHA256 {credential}"))
-    elif who.form == "query":
-        parts = [query] if query else []
-        parts += ["X-Amz-Algorithm=AWS4-HMAC-SHA256", f"X-Amz-Credential={who.access_key}/{scope}".replace("/", "%2F")]
-        parts += [f"X-Amz-Date={stamp}", "X-Amz-Expires=900", f"X-Amz-SignedHeaders={'%3B'.join(names)}"]
-        query = "&".join(parts)
-        query += f"&X-Amz-Signature={_signed(request, stamp, scope, query, names, values)}"
-    body = request.body
-    if request.is_chunked:
-        headers.append(("Transfer-Encoding", "chunked"))
-        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
-    elif body or request.method in ("PUT", "POST"):
-        headers.append(("Content-Length", str(len(body))))
-    target = f"{request.path}?{query}" if query else request.path
-    lines = [f"{request.method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers), "", ""]
-    return "\r\n".join(lines).encode("latin-1") + body
 
 
 class Door:

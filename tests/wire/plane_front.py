@@ -25,7 +25,7 @@ PATIENCE_S = 20.0
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """See plane.pyi."""
+    """See plane_values.py."""
 
     listener: int
     upstream_path: str

@@ -20,6 +20,7 @@ import msgspec
 from botocore.config import Config
 
 STOP_S_MAX = 15
+DOMAIN = "pair.invalid"  # bucket.pair.invalid is a bucket
 FAREWELL = "nimbus: stopped\n"
 READY = re.compile(r"NimbusStore is ready at (http://(.+):(\d+))")
 
@@ -71,7 +72,7 @@ class Server(msgspec.Struct, frozen=True):
 
 def write_config(folder: Path) -> Path:
     """A configuration with the two users of these tests, on a disk that may be nearly full with other things."""
-    lines = ["[data.options]", "reserve_bytes = 100_000_000", ""]
+    lines = [f'domains = ["localhost", "{DOMAIN}"]', "[data.options]", "reserve_bytes = 100_000_000", ""]
     for user in (OWNER, OTHER):
         lines += [
             "[[users]]",
