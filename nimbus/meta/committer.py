@@ -32,17 +32,23 @@ from nimbus.metrics.commits import CommitMeter
 
 QUEUE_MUTATIONS_MAX: Final = 16_384  # more writers than the largest server has connections for
 GROUP_MUTATIONS_MAX: Final = 1024  # so that one group holds up its first writer for about 20 ms at most
+GROUP_ROWS_READ_MAX: Final = 64  # that are remembered for the rest of the group; of 64 KiB each at most
 GROUP_SIZE_BYTES_MAX: Final = 8 * MIB  # keeps a write batch well below a memtable
 
 
 class GroupView:
-    """The view of one mutation: its own writes, over those of its group, over the map."""
+    """The view of one mutation: its own writes, over those of its group, over the map.
 
-    __slots__ = ("_group", "_map", "ops")
+    The first rows that a group reads are remembered in `read`, for its mutations mostly look at the same bucket, and
+    nobody changes the map meanwhile.
+    """
 
-    def __init__(self, map: OwnedMap, group: dict[bytes, bytes | None]) -> None:
+    __slots__ = ("_group", "_map", "_read", "ops")
+
+    def __init__(self, map: OwnedMap, group: dict[bytes, bytes | None], read: dict[bytes, bytes | None]) -> None:
         self._map = map
         self._group = group
+        self._read = read
         self.ops: dict[bytes, bytes | None] = {}
 
     def get(self, key: bytes) -> bytes | None:
@@ -50,7 +56,12 @@ class GroupView:
             return self.ops[key]
         if key in self._group:
             return self._group[key]
-        return self._map.get(key)
+        if key in self._read:
+            return self._read[key]
+        value = self._map.get(key)
+        if len(self._read) < GROUP_ROWS_READ_MAX:
+            self._read[key] = value
+        return value
 
     def put(self, key: bytes, value: bytes) -> None:
         self.ops[key] = value
@@ -147,12 +158,13 @@ class OwnedCommitter(CommitDoors):
     def _decide(self, group: list[Pending], refused: dict[Barrier, Exception]) -> tuple[dict[bytes, bytes | None], int]:
         """Run the mutations in order until the write is full: the writes, and how many mutations they hold."""
         writes: dict[bytes, bytes | None] = {}
+        read: dict[bytes, bytes | None] = {}
         size_bytes = 0
         for index, pending in enumerate(group):
             if refused and pending.barrier in refused:
                 pending.refuse(refused[pending.barrier])
                 continue
-            view = GroupView(self._map, writes)
+            view = GroupView(self._map, writes, read)
             try:
                 pending.result = pending.mutation(view)
                 size_bytes += check_batch(view.ops, PORTABLE)

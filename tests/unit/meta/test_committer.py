@@ -162,6 +162,22 @@ def test_a_mutation_sees_deletes_and_writes_of_its_group_and_its_own(
     assert map.range(b"\0", b"\xff", 10) == [(b"third", b"3")]
 
 
+def test_a_group_reads_a_row_once_and_the_next_group_reads_it_anew(
+    committer: OwnedCommitter, map: GatedMap, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes] = []
+    get = map.get
+    monkeypatch.setattr(map, "get", lambda key: asked.append(key) or get(key))  # type: ignore[func-returns-value]
+    hold(committer, map)
+    for _ in range(3):
+        committer.submit(lambda view: view.get(b"first"), told)
+    map.gate.set()
+    committer.commit_now(put(b"first", b"changed"))
+    assert committer.commit_now(lambda view: view.get(b"first")) == b"changed"
+    assert told.kinds == [b"value"] * 3
+    assert asked == [b"first"] * 2
+
+
 def test_a_mutation_that_only_reads_costs_no_write(committer: OwnedCommitter, map: GatedMap) -> None:
     map.gate.set()
     assert committer.commit_now(lambda view: view.get(b"nothing")) is None
