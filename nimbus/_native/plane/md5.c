@@ -8,9 +8,6 @@
 #include <immintrin.h>
 #endif
 
-/* Below this many streams the vector kernels lose to the scalar one (measured: one lane runs at half its speed). */
-enum { VECTOR_STREAMS_MIN = 3 };
-
 static uint32_t rotate(uint32_t x, int n) { return x << n | x >> (32 - n); }
 
 #define ADD(x, y) ((x) + (y))
@@ -263,7 +260,7 @@ static void run_scheduler(nb_md5_job *jobs, size_t count, nb_md5_isa isa) {
     nb_md5_job *active[NB_MD5_LANES_MAX] = {0};
     nb_md5_job *next = jobs;
     size_t busy = refill(active, 0, width, &next, jobs + count);
-    while (busy >= VECTOR_STREAMS_MIN) {
+    while (busy >= NB_MD5_STREAMS_MIN) {
         run_lanes(active, busy, width, blocks_in_common(active, busy));
         busy = refill(active, drop_finished(active, busy), width, &next, jobs + count);
     }

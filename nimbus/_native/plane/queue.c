@@ -92,6 +92,19 @@ nb_item *nb_queue_take(nb_queue *queue, size_t count_max, int64_t timeout_ms) {
     return taken;
 }
 
+size_t nb_queue_await(nb_queue *queue, size_t wanted, int64_t timeout_us) {
+    pthread_mutex_lock(&queue->lock);
+    queue->wanted = wanted;
+    queue->until = deadline(timeout_us);
+    while (queue->count < wanted && !queue->is_closed)
+        if (pthread_cond_timedwait(&queue->filled, &queue->lock, &queue->until) != 0)
+            break;
+    queue->wanted = 0;
+    size_t count = queue->count;
+    pthread_mutex_unlock(&queue->lock);
+    return count;
+}
+
 void nb_queue_close(nb_queue *queue) {
     pthread_mutex_lock(&queue->lock);
     queue->is_closed = true;

@@ -17,7 +17,7 @@ typedef struct {
     pthread_cond_t filled;
     nb_item *first, **last;
     size_t count, count_max;
-    size_t wanted;         /* a take that has found something waits for as many */
+    size_t wanted;         /* whoever has found something, or awaits it, waits for as many */
     struct timespec until; /* but no longer */
     bool is_closed;
 } nb_queue;
@@ -36,6 +36,9 @@ void nb_queue_expect(nb_queue *queue, size_t wanted, int64_t window_us);
 
 /* Up to count_max items as a chain, in order; NULL after timeout_ms without one (negative: never), or when closed. */
 nb_item *nb_queue_take(nb_queue *queue, size_t count_max, int64_t timeout_ms);
+
+/* How many items it holds, once there are so many, or after timeout_us, or when closed. REQUIRES: nobody else takes. */
+size_t nb_queue_await(nb_queue *queue, size_t wanted, int64_t timeout_us);
 
 /* Nothing can be put any more; whoever waits is woken. What is left can be taken with a timeout of 0. */
 void nb_queue_close(nb_queue *queue);

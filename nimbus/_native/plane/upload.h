@@ -120,7 +120,8 @@ typedef struct nb_intake {
     unsigned write_thread_count;
     nb_block_pool pool;
     nb_md5_isa isa;
-    atomic_size_t large_count; /* uploads with a blob that are receiving */
+    atomic_size_t large_count;  /* uploads with a blob that are receiving */
+    atomic_size_t coming_count; /* those of them whose block is being written, and that will bring the next */
     pthread_mutex_t known_lock;
     struct {
         char bucket[NB_BUCKET_SIZE_BYTES_MAX + 1];

@@ -1,7 +1,7 @@
 /* The bytes of large uploads: their MD5s computed side by side, then written block by block, and made durable.
  *
  * One thread hashes for all workers, because MD5 is fast only with many streams next to each other: it takes what is
- * ready, waits a moment for streams that are about to be, runs them through the lanes of md5.h together, and passes them
+ * ready, waits a little for streams that are about to be, runs them through the lanes of md5.h together, and passes them
  * on. (The other digests are quick by themselves, and the workers' own business.) A few more threads wait for the disk:
  * they write, and sync after the last block.
  *
@@ -16,12 +16,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "plane/upload.h"
 
-enum { GATHER_TRIES_MAX = 3, GATHER_NS = 80000 };
+enum {
+    SENDING_US_MAX = 300,   /* for streams that are sending, as far as anybody knows */
+    WRITING_US_MAX = 2500,  /* then for those that the disk holds up: it is not idle meanwhile */
+};
 
 static void give_back(nb_upload *upload) { nb_worker_post(upload->worker, &upload->message); }
 
@@ -40,18 +42,25 @@ void nb_ingest_write(nb_upload *upload) {
 
 /* --- MD5 ----------------------------------------------------------------------------------------------- */
 
+static size_t at_most(size_t count, size_t count_max) { return count < count_max ? count : count_max; }
+
 /* Every stream that is likely to be here within a moment, as far as lanes are free. */
 static size_t gather(nb_intake *intake, nb_upload **uploads) {
-    size_t count = 0, lanes = intake->isa == NB_MD5_AVX512 ? 16 : intake->isa == NB_MD5_AVX2 ? 8 : 1;
-    for (int tries = 0; tries <= GATHER_TRIES_MAX; tries++) {
-        nb_item *item = nb_queue_take(&intake->blocks, NB_INGEST_BATCH_MAX - count, count ? 0 : -1);
-        for (; item; item = item->next)
-            uploads[count++] = NB_OF(item, nb_upload, item);
-        size_t streams = atomic_load(&intake->large_count);
-        if (count == 0 || count >= lanes || count >= streams)
-            break;
-        nanosleep(&(struct timespec){.tv_nsec = GATHER_NS}, NULL);
-    }
+    nb_item *item = nb_queue_take(&intake->blocks, 1, -1);
+    if (!item)
+        return 0;
+    size_t lanes = intake->isa == NB_MD5_AVX512 ? 16 : intake->isa == NB_MD5_AVX2 ? 8 : 1;
+    size_t streams = at_most(atomic_load(&intake->large_count), lanes);
+    size_t here = 1;
+    if (streams >= NB_MD5_STREAMS_MIN)
+        here += nb_queue_await(&intake->blocks, streams - 1, SENDING_US_MAX);
+    size_t likely = at_most(here + atomic_load(&intake->coming_count), streams);
+    if (likely >= NB_MD5_STREAMS_MIN)
+        nb_queue_await(&intake->blocks, likely - 1, WRITING_US_MAX);
+    item->next = nb_queue_take(&intake->blocks, NB_INGEST_BATCH_MAX - 1, 0);
+    size_t count = 0;
+    for (; item; item = item->next)
+        uploads[count++] = NB_OF(item, nb_upload, item);
     return count;
 }
 
@@ -63,8 +72,10 @@ static void *run_hash(void *argument) {
         for (size_t i = 0; i < count; i++)
             jobs[i] = (nb_md5_job){&uploads[i]->digests.md5, {uploads[i]->writing, uploads[i]->writing_size}};
         nb_md5_update_many(jobs, count, intake->isa);
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < count; i++) {
+            atomic_fetch_add(&intake->coming_count, !uploads[i]->is_last);
             pass_on(&intake->writes, uploads[i]);
+        }
     }
     return NULL;
 }
@@ -139,6 +150,7 @@ static void *run_write(void *argument) {
             fail(upload, errno ? errno : EIO);
         else if (upload->is_last && fdatasync(upload->fd) != 0)
             fail(upload, -errno); /* negative: it was a sync */
+        atomic_fetch_sub(&intake->coming_count, !upload->is_last);
         give_back(upload);
     }
     return NULL;
