@@ -112,7 +112,7 @@ class S3Asgi:
             except Exception as error:
                 answer = self._app.refuse(exchange, error)
                 body = answer.body
-        if _is_never_invited(exchange) or (_is_unread(exchange) and not self._can_drain(exchange)):
+        if self._is_last(exchange):
             answer.headers.append(_CLOSE)
         exchange.status = answer.status
         exchange.first_byte_ns = time.perf_counter_ns() - exchange.began_ns
@@ -178,6 +178,12 @@ class S3Asgi:
             await _close(body)
 
     # --- bodies that nobody wanted ---
+
+    def _is_last(self, exchange: Exchange) -> bool:
+        """Whether the connection ends with this answer, as far as we have a say in it."""
+        if _is_never_invited(exchange) or (exchange.body is not None and exchange.body.was_cut):
+            return True
+        return _is_unread(exchange) and not self._can_drain(exchange)
 
     def _can_drain(self, exchange: Exchange) -> bool:
         """Whether reading the rest of the body is cheaper than a new connection."""

@@ -116,6 +116,7 @@ class RequestBody:
         self.held = held  # it need not pass us
         self.invited = False  # somebody asked for the first byte, so a client that waits for 100 Continue sends
         self.ended = declared.wire_size == 0  # nothing is left to be received
+        self.was_cut = False  # the peer has left, or nobody knows where the rest of it would end
         self._receive = receive
         self._decoder = decoder
         self._hashing = hashing
@@ -193,7 +194,7 @@ class RequestBody:
             raise S3Error("RequestTimeout") from None
         self._waited_s += self._clock.monotonic_s() - started_s
         if message["type"] != "http.request":
-            self.ended = True
+            self.ended = self.was_cut = True
             raise incomplete()
         data: bytes = message.get("body", b"")
         self._wire += len(data)
@@ -202,6 +203,7 @@ class RequestBody:
         if self._wire == size or not message.get("more_body", False):
             self.ended = True
             if size not in (None, self._wire):
+                self.was_cut = True
                 raise incomplete()
         return data
 

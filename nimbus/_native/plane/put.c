@@ -344,8 +344,6 @@ nb_step nb_put_step(nb_conn *conn) {
             break;
         case NB_CHUNKED_DONE: break;
         case NB_CHUNKED_BAD: /* where does it end? */
-            if (!upload->is_held)
-                return nb_conn_refuse(conn, 400, "", "", (nb_span){"", 0});
             cut(conn);
             break;
         case NB_CHUNKED_MORE:
