@@ -2,9 +2,13 @@
  *
  * The request is written anew from what the strict parser understood, so that no second reading of the peer's bytes
  * exists behind us. Headers that only we may set (x-nimbus-*) are taken off and our own added, proved by the token: the
- * peer's address, and the headers of one hop as x-nimbus-hop-*, because the client may have signed them. Who signed is
- * not told: the server verifies that for itself, whatever we know, which costs 3 us. Both directions wait for each
- * other: a relay holds two buffers at most, whatever the sizes.
+ * peer's address, and the headers of one hop as x-nimbus-hop-*, because the client may have signed them.
+ *
+ * Who signed is not told, although we may know: the server verifies every request for itself, from the very bytes that
+ * were signed, which costs 3 us. So there is one verifier that decides for all that is relayed, no header that is as good
+ * as a key, and the token, whoever got hold of it, could lie about an address but not about who asks.
+ *
+ * Both directions wait for each other: a relay holds two buffers at most, whatever the sizes.
  */
 #include <errno.h>
 #include <stdio.h>
