@@ -95,7 +95,7 @@ class Lookup:
     key: bytes
 
     def fill(self, found: Found) -> None:
-        """The object as it was read after this question was taken. Refused by itself if it has changed since."""
+        """The object as it was read after this question was taken; not kept if it has changed since."""
 
     def miss(self, owner_id: str) -> None:
         """There is no such object in the bucket of this user, as of after this question was taken."""
@@ -175,10 +175,10 @@ class Plane:
         """The next questions; [] when there are none for that long, None once the plane has stopped."""
 
     def begin_change(self, bucket: bytes, key: bytes) -> None:
-        """Before an object can change: forget it, and fill nothing for it until `end_change`."""
+        """Before an object can change: forget it, and keep nothing of it until `end_change`."""
 
     def end_change(self, bucket: bytes, key: bytes) -> None:
-        """The change is durable, or given up; before it is answered."""
+        """The change is durable and readers see it, or it is given up; before it is answered."""
 
     def begin_bucket_change(self, bucket: bytes) -> None:
         """Before a bucket is created, deleted or changed: whatever was filled for its keys is void."""

@@ -5,7 +5,8 @@ rocksdict's calls only `flush_wal` releases the GIL, so the fsync, and nothing e
 RocksDB itself shows a write at once; here nobody sees it before it is synced: while a sync is under way the rows
 that it is about are read from a snapshot of what was there before (`_Unsynced`), all others as ever. Iterators
 read one snapshot. RocksDB checks a checksum on every block it reads and, on opening, every record of the log: a
-record cut off at the log's end was never acknowledged and is dropped, any other damage refuses to open.
+record cut off at the log's end was never acknowledged and is dropped, any other damage refuses to open. What a
+killed process left in the log without a sync goes into a synced table before anybody reads it.
 
 Must always hold: no reader is told what a power cut can still take back; after a failed write or sync nothing is
 written any more until the directory is opened anew, because a failed fsync leaves unknown what is on the disk;

@@ -295,7 +295,8 @@ class TwoServers(RuleBasedStateMachine):
         if source not in self.objects:
             assert answer.status == 404
         elif answer.status == 200:
-            self.remember(key, self.objects[source])
+            etag = self.etags[self.path_of(key)] if source == key else ""  # new metadata for the same bytes
+            self.remember(key, self.objects[source], etag)
         else:
             assert (answer.status, source) == (400, key)  # onto itself, with nothing changed
 

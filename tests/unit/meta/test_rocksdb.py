@@ -104,6 +104,17 @@ def test_a_damaged_table_is_an_error_and_not_the_end_of_a_range(tmp_path: Path) 
     map.close()
 
 
+def test_what_a_restart_finds_in_the_log_is_in_a_synced_table_before_it_is_read(tmp_path: Path) -> None:
+    """A killed process may have left rows there that nobody synced."""
+    leave_rows_in_log(tmp_path)
+    assert not list((tmp_path / "rocksdb").glob("*.sst"))
+    map = open_rocksdb(OPTIONS, tmp_path)
+    (table,) = (tmp_path / "rocksdb").glob("*.sst")
+    assert (the_log(tmp_path).stat().st_size, count_rows(map)) == (0, 1000)
+    map.close()
+    assert table.stat().st_size > 1000
+
+
 def test_a_record_cut_off_at_the_end_of_the_log_is_dropped(tmp_path: Path) -> None:
     leave_rows_in_log(tmp_path)
     log = the_log(tmp_path)
