@@ -50,7 +50,7 @@ class LocalOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     io_threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 8
     descriptors_max: Annotated[int, msgspec.Meta(ge=1, le=FILES_MAX)] = FILES_MAX
     segment_size_bytes_max: Annotated[int, msgspec.Meta(ge=MIB, le=1024 * MIB)] = 64 * MIB
-    direct_size_bytes_min: Annotated[int, msgspec.Meta(ge=0)] = MIB  # written around the page cache from here on
+    direct_size_bytes_min: Annotated[int, msgspec.Meta(ge=0)] = 8 * MIB  # written around the page cache from here on
 
 
 class LocalDataStore:

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.serial
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 BLOCK = 256 << 10
-BODY = os.urandom(3 * MIB + BLOCK + 5000)  # whole blocks, and a rest of two pages
+BODY = os.urandom(8 * MIB + BLOCK + 5000)  # whole blocks, and a rest of two pages
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from nimbus.auth.keys import KeyRing, Secret
 from nimbus.auth.verifier import HeadVerifier
 from nimbus.base.clock import SystemClock
 from nimbus.base.config import Address, Config, Limits
-from nimbus.data.local import LocalDataStore
+from nimbus.data.local import LocalDataStore, LocalOptions
 from nimbus.data.location import BLOB, unpack
 from nimbus.meta.committer import OwnedCommitter
 from nimbus.meta.rocksdb import open_rocksdb
@@ -40,6 +40,7 @@ from nimbus.store.store import Store
 OWNER = ("OWNERACCESSKEY", "owner/secret+key=40", "owner")
 OTHER = ("OTHERACCESSKEY", "other/secret+key=40", "other")
 CONNECTIONS = 1000
+DIRECT_SIZE_BYTES_MIN = 1 << 20  # less than usual, so that tests need not send as much
 
 
 def _checks(location: bytes) -> tuple[bool, int]:
@@ -51,7 +52,7 @@ async def _serve(folder: Path, mode: str, grace_s: float) -> None:
     loop = asyncio.get_running_loop()
     clock = SystemClock()
     map: Any = CoherentMap(open_rocksdb({}, folder))
-    data = LocalDataStore(folder / "data")
+    data = LocalDataStore(folder / "data", LocalOptions(direct_size_bytes_min=DIRECT_SIZE_BYTES_MIN))
     committer = OwnedCommitter(map)
     store = Store(map, committer, data, clock)
     await store.start()

@@ -19,7 +19,7 @@ import pytest
 
 from nimbus.s3.checksums import ALGORITHMS, encode
 from tests.wire.plane_framed import FORMS, WRONGS, framed
-from tests.wire.plane_node import OTHER
+from tests.wire.plane_node import DIRECT_SIZE_BYTES_MIN, OTHER
 from tests.wire.plane_pair import (
     ANSWER,
     EMPTY,
@@ -37,9 +37,8 @@ from tests.wire.plane_pair import (
 )
 
 BODIES = {"empty": b"", "small": SMALL, "frame": bytes(262_144), "blob": bytes(262_145), "large": LARGE}
-DIRECT_MIN = 1 << 20  # direct_size_bytes_min of nimbus/data/local.py
-DIRECT = {str(size): random.Random(size).randbytes(size) for size in (DIRECT_MIN - 1, DIRECT_MIN, DIRECT_MIN + 1)}
-BODIES |= DIRECT
+DIRECT_SIZES = [DIRECT_SIZE_BYTES_MIN + more for more in (-1, 0, 1)]
+BODIES |= {str(size): random.Random(size).randbytes(size) for size in DIRECT_SIZES}
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +169,7 @@ def test_a_client_that_waits_is_invited_once_it_has_signed(nodes: tuple[Node, No
 # --- framed bodies ------------------------------------------------------------------------------------------
 
 CHUNKS = {"small": [SMALL, b"tail"], "large": [LARGE, LARGE, b"tail"], "empty": []}
-CHUNKS |= {size: [body[:300_000], body[300_000:]] for size, body in DIRECT.items()}
+CHUNKS |= {str(size): [BODIES[str(size)][:300_000], BODIES[str(size)][300_000:]] for size in DIRECT_SIZES}
 
 
 @pytest.mark.parametrize("form", FORMS)
