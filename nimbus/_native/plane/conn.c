@@ -22,6 +22,7 @@
 
 enum {
     STEPS_PER_TURN_MAX = 32, /* pipelined requests of one connection before others have their turn */
+    LOOK_AGAIN_SIZE_BYTES = 768 << 10, /* after a larger answer the next request is looked for at once */
     ROOM_WANTED_BYTES = 8192, /* less room than this behind the bytes that are left: move them to the front */
 };
 
@@ -427,9 +428,19 @@ static nb_step step_linger(nb_conn *conn) {
     return NB_STEP_WAIT;
 }
 
+/* While a large answer went out, its peer has often read most of it, and may have asked for the next one by the time
+ * we are through. Looking costs a receive in vain at worst; it saves going through everybody else's bytes first, which
+ * push ours out of the processor's caches: an eighth of the CPU at 1 MiB. */
+static void look_again(nb_conn *conn) {
+    conn->turn_bytes += conn->moved_bytes;
+    if (conn->moved_bytes >= LOOK_AGAIN_SIZE_BYTES && conn->turn_bytes < NB_TURN_SIZE_BYTES_MAX)
+        conn->can_read = true;
+}
+
 static nb_step begin_next(nb_conn *conn) {
     if (atomic_load(&conn->worker->plane->state) != NB_RUNNING)
         return begin_linger(conn);
+    look_again(conn);
     conn->phase = NB_PHASE_HEAD;
     nb_conn_set_timer(conn, NB_TIMER_NONE);
     return NB_STEP_AGAIN;
@@ -482,6 +493,7 @@ static nb_step step(nb_conn *conn) {
 
 void nb_conn_run(nb_conn *conn) {
     nb_step answer = NB_STEP_AGAIN;
+    conn->turn_bytes = 0;
     for (int steps = 0; answer == NB_STEP_AGAIN; steps++)
         answer = steps < STEPS_PER_TURN_MAX ? step(conn) : NB_STEP_YIELD;
     if (answer == NB_STEP_CLOSE)

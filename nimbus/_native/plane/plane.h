@@ -116,6 +116,7 @@ struct nb_conn {
     size_t scanned;   /* of the head in `in` */
     uint64_t moved_bytes; /* of the present body or answer, for the pace */
     uint64_t body_begins_at; /* of moved_bytes: the end of the head of an answer of our own; 0: it is relayed */
+    uint64_t turn_bytes; /* of the answers that ended in this turn */
     uint64_t waited_ms;
     uint64_t lingered_bytes;
     int64_t started_us; /* when the request's head was whole */
