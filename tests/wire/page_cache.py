@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import socket
 import time
 from pathlib import Path
 
@@ -23,10 +24,24 @@ def evict(path: str | Path) -> None:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
             if not any(_residency(descriptor)):
                 return
+            _receive_on_every_processor()
             time.sleep(PAUSE_S)
         raise AssertionError(f"{sum(_residency(descriptor))} pages of {path} stay in the page cache")
     finally:
         os.close(descriptor)
+
+
+def _receive_on_every_processor() -> None:
+    """Have Linux free what was received long ago: a processor keeps the pages of some packets until it has another."""
+    allowed = os.sched_getaffinity(0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+        own.bind(("127.0.0.1", 0))
+        try:
+            for processor in allowed:
+                os.sched_setaffinity(0, {processor})
+                own.sendto(b"x", own.getsockname())
+        finally:
+            os.sched_setaffinity(0, allowed)
 
 
 def residency(path: Path) -> list[bool]:
