@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ keys = st.sampled_from(["a", "a/", "a/b", "a//b", "a/b/c", "ab", "b", "é/x", "\
 bodies = st.binary(max_size=40)
 numbers = st.integers(1, 50)
 LARGE = 300_000  # beyond what goes to a segment
+COPIES_MAX = 100
 
 
 class MemoryEngines:
@@ -65,6 +66,12 @@ class MemoryEngines:
         pass
 
 
+def _state_of(directory: Path) -> dict[Path, tuple[int, int]]:
+    """Size and time of the last change of every file."""
+    files = [(path, path.stat()) for path in directory.rglob("*")]
+    return {path: (about.st_size, about.st_mtime_ns) for path, about in files}
+
+
 class DiskEngines:
     """RocksDB and local files in a directory; a crash goes on with a copy of it."""
 
@@ -85,10 +92,20 @@ class DiskEngines:
         self._map.close()
 
     def crash(self) -> None:
-        """From now on the directory is what a killed process would have left at this moment."""
+        """From now on the directory is what a killed process would have left at this moment.
+
+        A moment in which the engine's own threads change nothing: a copy that they disturb is made again.
+        """
         copy = self._root / str(int(self._home.name) + 1)
-        shutil.copytree(self._home, copy)
-        self._home = copy
+        for _ in range(COPIES_MAX):
+            with suppress(OSError):  # a file went while it was copied
+                before = _state_of(self._home)
+                shutil.copytree(self._home, copy)
+                if _state_of(self._home) == before:
+                    self._home = copy
+                    return
+            shutil.rmtree(copy, ignore_errors=True)
+        raise AssertionError(f"{COPIES_MAX} times the directory changed while it was copied")
 
     def end(self) -> None:
         left = [path for path in self._home.rglob("*") if path.suffix in (".seg", ".blob")]
