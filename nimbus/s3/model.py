@@ -796,15 +796,28 @@ class GetBucketReplicationRequest(Struct, frozen=True, kw_only=True, gc=False):
     expected_bucket_owner: Annotated[str | None, Header("x-amz-expected-bucket-owner")] = None
 
 
+class ReplicationRuleOrOperator(Struct, frozen=True, kw_only=True, gc=False):
+    prefixes: Annotated[list[str] | None, Xml("Prefix", flat=True)] = None
+    tags: Annotated[list[Tag] | None, Xml("Tag", flat=True)] = None
+
+
+class ReplicationRuleNotOperator(Struct, frozen=True, kw_only=True, gc=False):
+    prefix: Annotated[str | None, Xml("Prefix")] = None
+    tag: Annotated[Tag | None, Xml("Tag")] = None
+    or_: Annotated[ReplicationRuleOrOperator | None, Xml("Or")] = None
+
+
 class ReplicationRuleAndOperator(Struct, frozen=True, kw_only=True, gc=False):
     prefix: Annotated[str | None, Xml("Prefix")] = None
     tags: Annotated[list[Tag] | None, Xml("Tag", flat=True)] = None
+    not_: Annotated[ReplicationRuleNotOperator | None, Xml("Not")] = None
 
 
 class ReplicationRuleFilter(Struct, frozen=True, kw_only=True, gc=False):
     prefix: Annotated[str | None, Xml("Prefix")] = None
     tag: Annotated[Tag | None, Xml("Tag")] = None
     and_: Annotated[ReplicationRuleAndOperator | None, Xml("And")] = None
+    not_: Annotated[ReplicationRuleNotOperator | None, Xml("Not")] = None
 
 
 class SseKmsEncryptedObjects(Struct, frozen=True, kw_only=True, gc=False):
@@ -828,8 +841,13 @@ class AccessControlTranslation(Struct, frozen=True, kw_only=True, gc=False):
     owner: Annotated[str, Xml("Owner")]
 
 
+class UseSourceMultiRegionKey(Struct, frozen=True, kw_only=True, gc=False):
+    status: Annotated[str, Xml("Status")]
+
+
 class EncryptionConfiguration(Struct, frozen=True, kw_only=True, gc=False):
     replica_kms_key_id: Annotated[str | None, Xml("ReplicaKmsKeyID")] = None
+    use_source_multi_region_key: Annotated[UseSourceMultiRegionKey | None, Xml("UseSourceMultiRegionKey")] = None
 
 
 class ReplicationTimeValue(Struct, frozen=True, kw_only=True, gc=False):
