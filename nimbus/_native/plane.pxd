@@ -246,6 +246,9 @@ cdef extern from "plane/log.h" nogil:
     nb_log_counters nb_log_count(nb_log *log)
     void nb_log_close(nb_log *log)
 
+cdef extern from "plane/notice.h" nogil:
+    void nb_notice_set_level(int level)
+
 cdef extern from "plane/settings.h" nogil:
     enum:
         NB_UPSTREAM_PATH_SIZE_BYTES_MAX

@@ -105,6 +105,9 @@ class Lookup:
 
 # --- the access log -----------------------------------------------------------------------------------------
 
+def set_notice_level(level: int) -> None:
+    """The lowest level, in numbers of `logging`, at which the plane's own threads write to standard error."""
+
 def log_subject(user: bytes, access_key: bytes, operation: bytes, error: bytes, bucket: bytes) -> bytes:
     """Who wanted what, as members of a line; what is not known is empty. Printable ASCII, whatever goes in."""
 

@@ -1,7 +1,12 @@
-# The access log as Python sees it; included by plane.pyx. See plane.pyi for what each name promises.
+# The access log, and the level of notices to the operator, as Python sees them; included by plane.pyx. See plane.pyi
+# for what each name promises.
 
 from libc.errno cimport errno
 from libc.string cimport strerror
+
+
+def set_notice_level(int level):
+    nb_notice_set_level(level)
 
 
 def log_subject(

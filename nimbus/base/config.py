@@ -15,6 +15,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+LogLevel = Literal["debug", "info", "warning", "error"]
 OptionValue = str | int | float | bool
 
 DEFAULT_LISTEN: Final = "127.0.0.1:8080"
@@ -152,6 +153,10 @@ class Config(Table, frozen=True, kw_only=True):
         str,
         Meta(description="File that gets a line of JSON for each request; - for standard error; empty: none."),
     ] = ""
+    log_level: Annotated[
+        LogLevel,
+        Meta(description="The least grave notice that standard error gets: debug, info, warning or error."),
+    ] = "info"
     users: tuple[UserEntry, ...] = ()
     limits: Limits = Limits()
     metadata: MetadataConfig = MetadataConfig()

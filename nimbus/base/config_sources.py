@@ -155,9 +155,15 @@ def _explain(message: str) -> str:
         return text
     name = path.rstrip("`").lstrip(".")
     for key in keys():
-        if key.name == name and get_origin(_plain(key.kind)) is Literal:
-            text = "expected one of " + ", ".join(map(repr, get_args(_plain(key.kind))))
+        if key.name == name:
+            text = _choices(key.kind) or text
     return f"{name}: {text[:1].lower()}{text[1:]}" if name else text
+
+
+def _choices(kind: Any) -> str:
+    """What a value that is one of a few words may be."""
+    plain = _plain(kind)
+    return "expected one of " + ", ".join(map(repr, get_args(plain))) if get_origin(plain) is Literal else ""
 
 
 def _is_readable_by_all(path: Path) -> bool:
@@ -220,7 +226,7 @@ def _parse(variable: str, value: str, kind: Any) -> Any:
     try:
         return msgspec.convert(items, kind, strict=False)
     except msgspec.ValidationError as error:
-        text = _explain(str(error))
+        text = _choices(kind) or _explain(str(error))
         raise ConfigInvalid(f"{variable}: {text[:1].lower()}{text[1:]}") from None
 
 

@@ -1,8 +1,9 @@
 """The nimbus command: arguments in, exit status out.
 
 Must always hold: standard output carries only what was asked for; whatever goes wrong is one line on standard
-error, `nimbus: ...`, with what to do about it, and exit status 1 (2 for wrong usage). A traceback shows only
-with NIMBUS_DEBUG=1. No option takes a secret, because every user of a machine can read argv.
+error, `nimbus: ...`, with what to do about it, and exit status 1 (2 for wrong usage); `serve`, whose lines end in
+logs, puts time and level before it. A traceback shows only with NIMBUS_DEBUG=1. No option takes a secret, because
+every user of a machine can read argv.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from nimbus import __version__
@@ -55,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    top.set_defaults(fail=_say)
     top.add_argument("--version", action="version", version=f"nimbus {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
     serve.add_to(commands)
@@ -75,16 +77,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILURE
     except KeyboardInterrupt:
-        return _fail("interrupted")
+        return _fail(arguments.fail, "interrupted")
     except NimbusError as error:
-        return _fail(str(error))
+        return _fail(arguments.fail, str(error))
     except Exception as error:
-        return _fail(f"{type(error).__name__}: {error}; NIMBUS_DEBUG=1 shows where this happened")
+        return _fail(arguments.fail, f"{type(error).__name__}: {error}; NIMBUS_DEBUG=1 shows where this happened")
     return 0
 
 
-def _fail(message: str) -> int:
+def _fail(fail: Callable[[str], None], message: str) -> int:
     if os.environ.get("NIMBUS_DEBUG") == "1":
         traceback.print_exc()
-    print("nimbus: " + " ".join(message.split()), file=sys.stderr)
+    fail(" ".join(message.split()))
     return EXIT_FAILURE
+
+
+def _say(message: str) -> None:
+    print(f"nimbus: {message}", file=sys.stderr)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import Any
+from typing import Any, get_args
 
+from nimbus.base.config import LogLevel
 from nimbus.base.config_sources import config_path, load
+from nimbus.server.notices import fail
 from nimbus.server.run import serve
 
 DESCRIPTION = """\
 Serves S3 until SIGTERM or SIGINT, then lets running requests finish and stops. One line on standard output,
 `NimbusStore is ready at http://HOST:PORT`, says when requests are answered, and with a certificate a second one
-the same of https; everything else goes to standard error. `--listen ''` leaves HTTPS alone.
+the same of https; everything else goes to standard error, each line with its time and level. `--listen ''` leaves
+HTTPS alone.
 
 Without a user in the configuration the key pair is test/test, and only loopback addresses are served.
 """
@@ -56,12 +59,18 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--data-plane", choices=("on", "off"), dest="data_plane", help="native listener in front (default: on)"
     )
-    parser.set_defaults(run=run)
+    parser.add_argument(
+        "--log-level",
+        choices=get_args(LogLevel),
+        dest="log_level",
+        help="least grave notice on standard error (default: info)",
+    )
+    parser.set_defaults(run=run, fail=fail)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Serve until told to stop. Raises a `NimbusError` when that cannot begin."""
-    named = {key: getattr(arguments, key) for key in (*(row[2] for row in OPTIONS), "data_plane")}
+    named = {key: getattr(arguments, key) for key in (*(row[2] for row in OPTIONS), "data_plane", "log_level")}
     overrides = {key: value for key, value in named.items() if value is not None}
     loaded = load(config_path(arguments.config, os.environ), os.environ, overrides)
     serve(loaded.config, loaded.notices)

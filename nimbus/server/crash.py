@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from nimbus.server.notices import say
+from nimbus.server.notices import fail
 
 EXIT_CRASHED: Final = 70  # EX_SOFTWARE of sysexits.h
 
@@ -57,10 +56,9 @@ def vital(tasks: set[asyncio.Task[object]], end: End = os._exit) -> Iterator[Non
 
 
 def _end(part: str, error: BaseException | None, end: End) -> None:
-    say(f"{part} has ended ({_text(error)}); the server cannot go on, restart it")
+    fail(f"{part} has ended ({_text(error)}); the server cannot go on, restart it")
     if os.environ.get("NIMBUS_DEBUG") == "1" and error is not None:
         traceback.print_exception(error)
-    sys.stderr.flush()
     end(EXIT_CRASHED)
 
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack, closing, contextmanager
 import msgspec
 
 from nimbus.base.config import Config, parse_listen
-from nimbus.server.notices import say
+from nimbus.server.notices import warn
 from nimbus.server.sockets import Bound, bind
 from nimbus.server.tls import Certificate, certificate_of
 
@@ -51,5 +51,5 @@ def open_doors(config: Config) -> Iterator[Doors]:
             certificate=certificate,
         )
         if doors.admin is not None and not doors.admin.is_loopback:
-            say(f"admin: {doors.admin.address.text} can be reached from other machines and asks nobody who they are")
+            warn(f"admin: {doors.admin.address.text} can be reached from other machines and asks nobody who they are")
         yield doors

@@ -47,7 +47,7 @@ from nimbus.server.access_log import access_log_of
 from nimbus.server.coherence import CoherentMap
 from nimbus.server.directory import owned
 from nimbus.server.listener import Application
-from nimbus.server.notices import say
+from nimbus.server.notices import warn
 from nimbus.server.plane import GARBAGE_GRACE_S as PLANE_GRACE_S
 from nimbus.server.plane import Key, PlaneListener
 from nimbus.server.plane_sends import PlaneSends
@@ -149,7 +149,7 @@ def _say_what_is_volatile(config: Config, map: OrderedMap, data: DataStore) -> N
     }
     for engine, is_durable in engines.items():
         if not is_durable:
-            say(f"{engine} does not promise that what is written survives a power cut")
+            warn(f"{engine} does not promise that what is written survives a power cut")
 
 
 def _keys(users: tuple[UserEntry, ...]) -> Iterable[tuple[User, Secret]]:

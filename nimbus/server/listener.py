@@ -49,13 +49,7 @@ CANCEL_S: Final = 0.5
 LOGGING: Final[dict[str, Any]] = {
     "filters": {"errors": {"()": "nimbus.server.listener.NotCancelled"}},
     "handlers": {
-        name: {
-            "class": "logging.StreamHandler",
-            "formatter": "generic",
-            "stream": "ext://sys.stderr",
-            "filters": ["errors"],
-        }
-        for name in ("console", "access")
+        name: {"class": "nimbus.server.notices.StandardError", "filters": ["errors"]} for name in ("console", "access")
     },
 }
 
@@ -147,7 +141,8 @@ def _options(app: Application, limits: Limits, connections: int) -> dict[str, An
         "websockets": False,
         "backlog": min(connections, BACKLOG_MAX),
         "backpressure": connections,
-        "log_level": LogLevels.error,
+        # What Granian tells of its own life is told by us already; its errors are not.
+        "log_level": LogLevels.debug if logging.getLogger().isEnabledFor(logging.DEBUG) else LogLevels.error,
         "log_dictconfig": LOGGING,
     }
 

@@ -28,7 +28,7 @@ from nimbus.server.admin import admin_listener
 from nimbus.server.crash import fail_stop, vital
 from nimbus.server.doors import Doors, open_doors
 from nimbus.server.listener import Listener
-from nimbus.server.notices import say
+from nimbus.server.notices import fail, say, speak_from, warn
 from nimbus.server.plane import PlaneListener
 
 # Opens everything behind the listener for as long as the context lasts.
@@ -50,10 +50,11 @@ class ListenerFailed(NimbusError):
 
 def serve(config: Config, notices: tuple[str, ...], open_node: OpenNode = graph.node) -> None:
     """Serve until told to stop. Raises a `NimbusError` when that cannot begin, or ends by itself."""
+    speak_from(config.log_level)
     faulthandler.enable()  # a crash in native code shows the stacks of all threads
     with open_doors(config) as doors, fail_stop():
         for notice in notices:
-            say(notice)
+            warn(notice)
         users = users_for(config, is_loopback=doors.is_loopback)
         config = within_descriptors(config, raise_descriptor_limit(), 2 - [doors.plain, doors.tls].count(None))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -81,7 +82,7 @@ async def _serve(config: Config, users: tuple[UserEntry, ...], doors: Doors, ope
             node.readiness.stop()
         cut = sum(await asyncio.gather(*(listener.drain(config.limits.shutdown_s) for listener in listeners)))
         if cut:
-            say(f"{cut} running requests were cut off after {config.limits.shutdown_s:g} s")
+            warn(f"{cut} running requests were cut off after {config.limits.shutdown_s:g} s")
         for listener in admin:
             await listener.drain(ADMIN_DRAIN_S)
     say("stopped")
@@ -153,7 +154,7 @@ def within_descriptors(config: Config, granted: int, listeners: int) -> Config:
     for name, most in possible.items():
         wanted = getattr(limits, name)
         if most < wanted and wanted != getattr(default, name):
-            say(f"limits.{name} is {most}, not {wanted}: the system grants no more file descriptors")
+            warn(f"limits.{name} is {most}, not {wanted}: the system grants no more file descriptors")
         possible[name] = min(most, wanted)
     return msgspec.structs.replace(config, limits=msgspec.structs.replace(limits, **possible))
 
@@ -174,7 +175,7 @@ def _heed_signals(stop: asyncio.Event, config: Config) -> None:
 
 def _end_if_hung(after_s: float) -> None:
     def end() -> None:
-        say(f"still not stopped after {after_s:g} s; ended by force")
+        fail(f"still not stopped after {after_s:g} s; ended by force")
         os._exit(EXIT_HUNG)
 
     guard = threading.Timer(after_s, end)

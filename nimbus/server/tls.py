@@ -15,7 +15,7 @@ import msgspec
 
 from nimbus.base.config import Config
 from nimbus.base.errors import ConfigInvalid
-from nimbus.server.notices import say
+from nimbus.server.notices import warn
 
 
 class Certificate(msgspec.Struct, frozen=True):
@@ -34,7 +34,7 @@ def certificate_of(config: Config) -> Certificate | None:
     _check_pem("tls_key", found.key, "PRIVATE KEY")
     _check_pair(found)
     if found.key.stat().st_mode & stat.S_IROTH:
-        say(f"{found.key} is readable by everybody; run: chmod 600 {found.key}")
+        warn(f"{found.key} is readable by everybody; run: chmod 600 {found.key}")
     return found
 
 

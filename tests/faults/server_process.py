@@ -14,6 +14,7 @@ from pathlib import Path
 SECONDS_MAX = 30
 SERVE = (sys.executable, "-m", "nimbus", "serve")
 DATA_PLANES = ("off", "on")
+SAID = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (?:DEBUG|INFO|WARNING|ERROR) (?=nimbus: )")
 READY = re.compile(r"NimbusStore is ready at http://(.+):(\d+)\n")
 
 
@@ -24,7 +25,7 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def refused(*arguments: str, cwd: Path, **variables: str) -> str:
-    """What a start that must fail says: one line. Its status is 1 and standard output stays empty."""
+    """What a start that must fail says, without its time: one line. Its status is 1 and standard output stays empty."""
     done = subprocess.run(
         [*SERVE, *arguments],
         env=environment(**variables),
@@ -35,9 +36,15 @@ def refused(*arguments: str, cwd: Path, **variables: str) -> str:
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, ""), (done.returncode, done.stdout, done.stderr)
-    assert done.stderr.startswith("nimbus: "), done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
-    return done.stderr
+    return untimed(done.stderr)
+
+
+def untimed(said: str) -> str:
+    """What stands on standard error without the time and the level that every line begins with."""
+    lines = said.splitlines(keepends=True)
+    assert all(SAID.match(line) for line in lines), said
+    return "".join(SAID.sub("", line, count=1) for line in lines)
 
 
 class Started:

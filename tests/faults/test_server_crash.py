@@ -52,7 +52,7 @@ def test_the_death_of_the_commit_thread_ends_the_process(tmp_path: Path) -> None
         with pytest.raises((BotoCoreError, ClientError)):
             client.create_bucket(Bucket="die-now")
         line = crash_line(server)
-    assert line.startswith("nimbus: the thread 'commit' has ended (Death in dying_server.py:")
+    assert "ERROR nimbus: the thread 'commit' has ended (Death in dying_server.py:" in line
     assert "nobody saw it coming" in line
 
 
@@ -106,4 +106,4 @@ def test_a_native_thread_that_cannot_go_on_ends_the_process_and_says_why(tmp_pat
             socket.create_connection((server.host, server.port), SECONDS_MAX).close()
             status, _, said = server.ended()
     assert status == -signal.SIGABRT
-    assert "nimbus: the native plane cannot go on: epoll_wait: Bad file descriptor\n" in said
+    assert "Z ERROR nimbus: the native plane cannot go on: epoll_wait: Bad file descriptor\n" in said

@@ -19,6 +19,8 @@ import boto3
 import msgspec
 from botocore.config import Config
 
+from tests.faults.server_process import untimed
+
 STOP_S_MAX = 15
 DOMAIN = "pair.invalid"  # bucket.pair.invalid is a bucket
 FAREWELL = "nimbus: stopped\n"
@@ -109,7 +111,7 @@ def running(folder: Path, *arguments: str) -> Iterator[Server]:
         yield Server(ready[1], ready[2], int(ready[3]), process.pid, folder / "data")
     finally:
         status = stop(process)
-    assert (status, errors.read_text()) == (0, FAREWELL), (status, errors.read_text())
+    assert (status, untimed(errors.read_text())) == (0, FAREWELL), (status, errors.read_text())
 
 
 def stop(process: subprocess.Popen[str]) -> int:

@@ -15,6 +15,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from tests.faults.server_process import untimed
 from tests.wire.clients import run
 from tests.wire.conftest import DATA_PLANES
 from tests.wire.serving import FAREWELL, OWNER, STOP_S_MAX, write_config
@@ -38,7 +39,7 @@ def served(folder: Path, *options: str) -> Iterator[str]:
     finally:
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=STOP_S_MAX)
-    assert (process.returncode, said) == (0, FAREWELL)
+    assert (process.returncode, untimed(said)) == (0, FAREWELL)
 
 
 def client_of(url: str) -> Any:

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "plane/log.h"
+#include "plane/notice.h"
 #include "plane/threads.h"
 
 enum {
@@ -114,9 +115,9 @@ static void take_file(nb_log *log, int fd) {
     log->is_torn = false;
 }
 
-static void say(const nb_log *log, const char *what, const char *more) {
+static void say(const nb_log *log, nb_notice_level level, const char *what, const char *more) {
     if (!is_stderr(log)) /* who cannot hear the lines cannot hear this either */
-        fprintf(stderr, "nimbus: the access log %s %s%s\n", log->path, what, more);
+        nb_notice(level, "the access log %s %s%s", log->path, what, more);
 }
 
 static void reopen(nb_log *log) {
@@ -124,7 +125,7 @@ static void reopen(nb_log *log) {
     if (fd >= 0)
         take_file(log, fd);
     else if (!log->is_stale)
-        say(log, "cannot be opened anew, and what was open is written to: ", strerror(errno));
+        say(log, NB_NOTICE_WARNING, "cannot be opened anew, and what was open is written to: ", strerror(errno));
     log->is_stale = fd < 0;
 }
 
@@ -169,7 +170,7 @@ static uint64_t count_lines(const char *bytes, size_t size) {
 
 static void tell_of_failure(nb_log *log, int reason) {
     if (!log->is_failing)
-        say(log, "cannot be written to, and its lines are lost until it can: ", strerror(reason));
+        say(log, NB_NOTICE_WARNING, "cannot be written to, and its lines are lost until it can: ", strerror(reason));
     log->is_failing = true;
 }
 
@@ -178,7 +179,7 @@ static void tell_of_recovery(nb_log *log) {
     uint64_t lost = atomic_load_explicit(&log->lost_lines, memory_order_relaxed);
     snprintf(lines, sizeof lines, "%llu lines were lost", (unsigned long long)(lost - log->told_lines));
     if (log->is_failing)
-        say(log, "is written to again; ", lines);
+        say(log, NB_NOTICE_INFO, "is written to again; ", lines);
     log->is_failing = false;
     log->told_lines = lost;
 }

@@ -14,9 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "plane/notice.h"
+
 /* A worker that cannot go on takes the process down: a hanging server is worse than a restarted one. */
 void nb_die(const char *what) {
-    fprintf(stderr, "nimbus: the native plane cannot go on: %s: %s\n", what, strerror(errno));
+    nb_notice(NB_NOTICE_ERROR, "the native plane cannot go on: %s: %s", what, strerror(errno));
     abort();
 }
 

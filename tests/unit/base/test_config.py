@@ -83,6 +83,7 @@ def test_every_key_can_be_set_by_its_environment_variable() -> None:
         "admin": "9",
         "domains": "s3.example.org, example.net",
         "data_plane": "off",
+        "log_level": "error",
     }
     certificate = {"NIMBUS_TLS_CERT": "cert", "NIMBUS_TLS_KEY": "key"}
     for key in keys():

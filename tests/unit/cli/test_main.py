@@ -26,7 +26,15 @@ def test_version_is_printed_both_ways(capsys: pytest.CaptureFixture[str]) -> Non
         (["--help"], ["serve", "config", "version", "examples:", "NIMBUS_ACCESS_KEY", "NIMBUS_DEBUG=1"]),
         (
             ["serve", "--help"],
-            ["--data DIR", "--listen ADDRESS", "HOST:PORT or unix:PATH", "--config FILE", "--data-plane", "examples:"],
+            [
+                "--data DIR",
+                "--listen ADDRESS",
+                "HOST:PORT or unix:PATH",
+                "--config FILE",
+                "--data-plane",
+                "--log-level",
+                "examples:",
+            ],
         ),
         (["config", "--help"], ["--check FILE"]),
     ],
@@ -48,7 +56,10 @@ def test_no_option_takes_a_secret() -> None:
         main(["serve", "--secret-key", "hush"])
 
 
-@pytest.mark.parametrize("arguments", [[], ["srv"], ["serve", "--port", "1"], ["serve", "--data-plane", "maybe"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["srv"], ["serve", "--port", "1"], ["serve", "--data-plane", "maybe"], ["serve", "--log-level", "loud"]],
+)
 def test_wrong_usage_is_one_line_and_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(arguments)

@@ -27,7 +27,7 @@ def test_a_thread_that_raises_ends_the_process_in_one_line(capsys: pytest.Captur
         run_thread(fail, "commit")
     assert ended == [EXIT_CRASHED]
     said = capsys.readouterr().err
-    assert said.startswith("nimbus: the thread 'commit' has ended (ValueError in test_crash.py:")
+    assert "Z ERROR nimbus: the thread 'commit' has ended (ValueError in test_crash.py:" in said
     assert said.endswith(": the very reason); the server cannot go on, restart it\n")
     assert said.count("\n") == 1
     assert threading.excepthook is before

@@ -65,11 +65,12 @@ async def test_what_was_opened_is_closed_when_a_later_part_will_not_open(tmp_pat
 
 
 async def test_the_operator_is_told_what_a_power_cut_would_take(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with node(memory(tmp_path / "volatile"), USERS):
-        said = capsys.readouterr().err
+        said = caplog.text
+    caplog.clear()
     assert "the metadata backend 'memory' does not promise" in said
     assert "the data backend 'memory' does not promise" in said
     async with node(Config(data_dir=str(tmp_path / "durable")), USERS):
-        assert capsys.readouterr().err == ""
+        assert caplog.messages == []

@@ -69,9 +69,9 @@ def test_what_is_wrong_is_said_in_one_line(folder: Path, cert: str, key: str, sa
     assert "PRIVATE KEY-----M" not in str(refused.value)
 
 
-def test_a_key_that_everybody_can_read_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_key_that_everybody_can_read_is_told(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     key = folder / "open.key"
     key.write_bytes((folder / "one.key").read_bytes())
     key.chmod(0o644)
     of(folder / "one.crt", key)
-    assert f"run: chmod 600 {key}" in capsys.readouterr().err
+    assert f"run: chmod 600 {key}" in caplog.text
