@@ -163,6 +163,9 @@ class Config(Table, frozen=True, kw_only=True):
     data: DataConfig = DataConfig()
 
     def __post_init__(self) -> None:
+        for key in ("data_dir", "tls_cert", "tls_key", "access_log"):
+            if "\0" in getattr(self, key):
+                raise ValueError(f"{key}: a path has no NUL in it")
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ValueError("tls_cert and tls_key belong together; set both")
         if self.tls_listen and not self.tls_cert:

@@ -10,11 +10,13 @@ from typing import Any
 
 from nimbus.base.config_reference import reference
 from nimbus.base.config_sources import load
+from nimbus.server.refusals import check
 
 DESCRIPTION = """\
 Prints every key of the configuration file with its meaning and its default, as a file that works as it is.
 With --check, reads FILE together with the environment, as `nimbus serve --config FILE` would, and says
-whether it is right.
+whether it is right: what a start refuses before it opens anything (keys, users, addresses, certificates,
+engines and their options, paths) is refused here with the same words.
 """
 
 
@@ -32,10 +34,11 @@ def add_to(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the reference, or check a file. Raises `ConfigInvalid`."""
+    """Print the reference, or check a file. Raises a `NimbusError` that says what is wrong with it."""
     if arguments.check is None:
         sys.stdout.write(reference())
         return
-    for notice in load(arguments.check, os.environ, {}).notices:
+    loaded = load(arguments.check, os.environ, {})
+    for notice in (*loaded.notices, *check(loaded.config).notices):
         print(f"nimbus: {notice}", file=sys.stderr)
     print(f"{arguments.check} is a valid configuration")

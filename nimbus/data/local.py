@@ -27,6 +27,7 @@ from nimbus.base.descriptors import FILES_MAX, descriptors_granted, shares
 from nimbus.base.errors import ConfigInvalid, DataDamaged, EngineError, Missing, NimbusError
 from nimbus.base.ids import ID_SIZE_BYTES
 from nimbus.base.limits import MIB, READ_SIZE_BYTES
+from nimbus.base.registry import takes
 from nimbus.data.api import Capabilities, DataStore, Descriptor, Writer
 from nimbus.data.blobs import BLOB_SUFFIX, leftover
 from nimbus.data.descriptors import Descriptors
@@ -241,6 +242,7 @@ class LocalDataStore:
         return f"{self._directory.epoch_name(where.epoch)}/{where.file_id.hex()}{_SUFFIXES[where.kind]}"
 
 
+@takes(LocalOptions)
 def open_local(options: Mapping[str, object], data_dir: Path) -> DataStore:
     """The factory for the registry: the engine in the folder `data` of the data directory."""
     try:

@@ -15,6 +15,7 @@ from nimbus._native.blocks import xxh3_64
 from nimbus.base.errors import ConfigInvalid, DataDamaged, EngineClosed, Missing, NotSupported
 from nimbus.base.ids import ID_SIZE_BYTES, new_id
 from nimbus.base.limits import READ_SIZE_BYTES
+from nimbus.base.registry import NoOptions, takes
 from nimbus.data.api import Capabilities, DataStore, Descriptor, Writer
 
 _LOCATION: Final = struct.Struct(f"<{ID_SIZE_BYTES}sQQ")
@@ -117,6 +118,7 @@ class _MemoryWriter:
         self._chunks.clear()
 
 
+@takes(NoOptions)
 def open_memory(options: Mapping[str, object], data_dir: Path) -> DataStore:
     """The factory for the registry. Takes no options."""
     if options:

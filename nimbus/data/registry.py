@@ -25,6 +25,7 @@ Factory = Callable[[Mapping[str, object], Path], DataStore]
 _engines: Final[Registry[Factory]] = Registry("data backend", ENTRY_POINTS)
 register = _engines.register
 known_names = _engines.known_names
+check_options = _engines.check_options
 
 
 def open_store(name: str, options: Mapping[str, object], data_dir: Path) -> DataStore:

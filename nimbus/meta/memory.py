@@ -17,6 +17,7 @@ from typing import Final
 
 from nimbus.base.errors import EngineClosed
 from nimbus.base.limits import MIB
+from nimbus.base.registry import NoOptions, takes
 from nimbus.meta.api import Capabilities
 from nimbus.meta.envelope import check_batch
 
@@ -104,6 +105,7 @@ class MemoryMap:
             raise EngineClosed
 
 
+@takes(NoOptions)
 def open_memory(options: Mapping[str, object], data_dir: Path) -> MemoryMap:
     """The registry's factory. Takes no options and touches no directory."""
     return MemoryMap()

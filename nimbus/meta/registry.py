@@ -32,6 +32,7 @@ Factory = Callable[[Mapping[str, object], Path], Engine]
 _engines: Final[Registry[Factory]] = Registry("metadata backend", ENTRY_POINTS)
 register = _engines.register
 known_names = _engines.known_names
+check_options = _engines.check_options
 
 
 def open_map(name: str, options: Mapping[str, object], data_dir: Path) -> OrderedMap:

@@ -50,6 +50,7 @@ from nimbus.base.errors import (
     StoreReadOnly,
 )
 from nimbus.base.limits import MIB
+from nimbus.base.registry import takes
 from nimbus.meta.api import Capabilities
 from nimbus.meta.ballast import Ballast
 from nimbus.meta.envelope import check_batch
@@ -63,6 +64,7 @@ CAPABILITIES: Final = Capabilities(
     durable=True,
 )
 LOG_SIZE_BYTES_MAX: Final = 64 * MIB  # replayed on opening after a crash: a quarter of a second
+OPTION_BYTES_MAX: Final = 1 << 40  # of any option; beyond it nobody means it
 BACKGROUND_JOBS: Final = 2  # flushes and compactions beside the threads that serve
 BLOOM_BITS_PER_KEY: Final = 10  # one absent key in a hundred is looked for on disk
 
@@ -87,9 +89,15 @@ _RUNNING_ERRORS: Final = (
 class RocksOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the configuration may say of this engine."""
 
-    block_cache_size_bytes: Annotated[int, msgspec.Meta(ge=MIB)] = 64 * MIB  # blocks kept uncompressed in memory
-    write_buffer_size_bytes: Annotated[int, msgspec.Meta(ge=MIB)] = 32 * MIB  # two of these before writers wait
-    ballast_size_bytes: Annotated[int, msgspec.Meta(ge=0)] = 128 * MIB  # room for two write buffers and as much again
+    block_cache_size_bytes: Annotated[int, msgspec.Meta(ge=MIB, le=OPTION_BYTES_MAX)] = (
+        64 * MIB
+    )  # blocks kept uncompressed in memory
+    write_buffer_size_bytes: Annotated[int, msgspec.Meta(ge=MIB, le=OPTION_BYTES_MAX)] = (
+        32 * MIB
+    )  # two of these before writers wait
+    ballast_size_bytes: Annotated[int, msgspec.Meta(ge=0, le=OPTION_BYTES_MAX)] = (
+        128 * MIB
+    )  # room for two write buffers and as much again
 
 
 class _Unsynced:
@@ -289,6 +297,7 @@ def _rows_of(
     return rows
 
 
+@takes(RocksOptions)
 def open_rocksdb(options: Mapping[str, object], data_dir: Path) -> RocksMap:
     """The registry's factory: opens or creates `data_dir`/rocksdb.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -19,12 +21,34 @@ def access_log_of(config: Config) -> Iterator[AccessLog | None]:
     if not config.access_log:
         yield None
         return
-    is_path = config.access_log != STANDARD_ERROR
-    path = str(Path(config.access_log).expanduser()) if is_path else STANDARD_ERROR
     try:
-        log = AccessLog(path, config.plane_threads_now)
+        log = AccessLog(_path(config), config.plane_threads_now)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ConfigInvalid(f"access_log: {path}: {reason}; name a file in a directory that is there") from error
+        raise _refusal(config, error) from error
     with closing(log):
         yield log
+
+
+def check_access_log(config: Config) -> None:
+    """Refuse a path that cannot be written to, without making the file. Raises `ConfigInvalid`."""
+    if config.access_log in ("", STANDARD_ERROR):
+        return
+    path = Path(_path(config))
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        os.stat(f"{path.parent}/")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _refusal(config, error) from error
+
+
+def _path(config: Config) -> str:
+    is_path = config.access_log != STANDARD_ERROR
+    return str(Path(config.access_log).expanduser()) if is_path else STANDARD_ERROR
+
+
+def _refusal(config: Config, error: OSError) -> ConfigInvalid:
+    reason = (error.strerror or str(error)).lower()
+    return ConfigInvalid(f"access_log: {_path(config)}: {reason}; name a file in a directory that is there")

@@ -5,6 +5,7 @@ The lock is the kernel's (`flock`), so it ends with the process that holds it, h
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -28,13 +29,29 @@ def owned(path: Path) -> Iterator[Path]:
         path.mkdir(mode=MODE, parents=True, exist_ok=True)
         lock = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise DirectoryDamaged(f"{path}: {reason}; choose another with --data") from error
+        raise _refusal(path, error) from error
     try:
         _take(lock, path)
         yield path
     finally:
         os.close(lock)
+
+
+def check_directory(path: Path) -> None:
+    """Refuse a path where no directory of ours can be, without making it. Raises `DirectoryDamaged`."""
+    there = next((folder for folder in (path, *path.absolute().parents) if os.path.lexists(folder)), Path("/"))
+    number = 0
+    if not there.is_dir():
+        number = errno.EEXIST if there == path else errno.ENOTDIR
+    elif not os.access(there, os.W_OK | os.X_OK):
+        number = errno.EACCES
+    if number:
+        raise _refusal(path, OSError(number, os.strerror(number)))
+
+
+def _refusal(path: Path, error: OSError) -> DirectoryDamaged:
+    reason = (error.strerror or str(error)).lower()
+    return DirectoryDamaged(f"{path}: {reason}; choose another with --data")
 
 
 def _take(lock: int, path: Path) -> None:

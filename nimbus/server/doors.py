@@ -12,8 +12,7 @@ from contextlib import ExitStack, closing, contextmanager
 import msgspec
 
 from nimbus.base.config import Config, parse_listen
-from nimbus.server.notices import warn
-from nimbus.server.sockets import Bound, bind
+from nimbus.server.sockets import Bound, bind, option_of
 from nimbus.server.tls import Certificate, certificate_of
 
 
@@ -25,11 +24,6 @@ class Doors(msgspec.Struct, frozen=True):
     admin: Bound | None
     certificate: Certificate | None
 
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine reaches S3."""
-        return all(bound.is_loopback for bound in (self.plain, self.tls) if bound is not None)
-
 
 @contextmanager
 def open_doors(config: Config) -> Iterator[Doors]:
@@ -39,17 +33,14 @@ def open_doors(config: Config) -> Iterator[Doors]:
         def door(text: str, key: str) -> Bound | None:
             if not text:
                 return None
-            bound = bind(parse_listen(text, key, unix=key == "listen"), "--" + key.replace("_", "-"))
+            bound = bind(parse_listen(text, key, unix=key == "listen"), option_of(key))
             sockets.enter_context(closing(bound))
             return bound
 
         certificate = certificate_of(config)
-        doors = Doors(
+        yield Doors(
             plain=door(config.listen, "listen"),
             tls=door(config.tls_address, "tls_listen"),
             admin=door(config.admin_address, "admin"),
             certificate=certificate,
         )
-        if doors.admin is not None and not doors.admin.is_loopback:
-            warn(f"admin: {doors.admin.address.text} can be reached from other machines and asks nobody who they are")
-        yield doors

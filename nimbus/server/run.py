@@ -20,9 +20,9 @@ from typing import Final
 import msgspec
 import uvloop
 
-from nimbus.base.config import DEFAULT_USER, Config, Limits, UserEntry
+from nimbus.base.config import Config, Limits, UserEntry
 from nimbus.base.descriptors import raise_descriptor_limit, shares
-from nimbus.base.errors import ConfigInvalid, NimbusError
+from nimbus.base.errors import NimbusError
 from nimbus.server import graph
 from nimbus.server.admin import admin_listener
 from nimbus.server.crash import fail_stop, vital
@@ -30,6 +30,7 @@ from nimbus.server.doors import Doors, open_doors
 from nimbus.server.listener import Listener
 from nimbus.server.notices import fail, say, speak_from, warn
 from nimbus.server.plane import PlaneListener
+from nimbus.server.refusals import check
 
 # Opens everything behind the listener for as long as the context lasts.
 OpenNode = Callable[[Config, tuple[UserEntry, ...]], AbstractAsyncContextManager[graph.Node]]
@@ -50,15 +51,15 @@ class ListenerFailed(NimbusError):
 
 def serve(config: Config, notices: tuple[str, ...], open_node: OpenNode = graph.node) -> None:
     """Serve until told to stop. Raises a `NimbusError` when that cannot begin, or ends by itself."""
+    checked = check(config)
     speak_from(config.log_level)
     faulthandler.enable()  # a crash in native code shows the stacks of all threads
     with open_doors(config) as doors, fail_stop():
-        for notice in notices:
+        for notice in (*notices, *checked.notices):
             warn(notice)
-        users = users_for(config, is_loopback=doors.is_loopback)
         config = within_descriptors(config, raise_descriptor_limit(), 2 - [doors.plain, doors.tls].count(None))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(config, users, doors, open_node))
+            runner.run(_serve(config, checked.users, doors, open_node))
 
 
 async def _serve(config: Config, users: tuple[UserEntry, ...], doors: Doors, open_node: OpenNode) -> None:
@@ -130,19 +131,6 @@ async def _first(stop: asyncio.Event, listeners: Iterable[Listener | PlaneListen
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:
         wait.cancel()
-
-
-def users_for(config: Config, *, is_loopback: bool) -> tuple[UserEntry, ...]:
-    """Who may come in; raises `ConfigInvalid` when the well-known keys would be open to other machines."""
-    users = config.users or (DEFAULT_USER,)
-    well_known = (DEFAULT_USER.access_key, DEFAULT_USER.secret_key)
-    reached = " or ".join(filter(None, (config.listen, config.tls_address)))
-    if not is_loopback and any((user.access_key, user.secret_key) == well_known for user in users):
-        raise ConfigInvalid(
-            f"listen: {reached} can be reached from other machines, and the keys test/test are known to "
-            "everybody; set NIMBUS_ACCESS_KEY and NIMBUS_SECRET_KEY, or add [[users]] to a file named by --config"
-        )
-    return users
 
 
 def within_descriptors(config: Config, granted: int, listeners: int) -> Config:

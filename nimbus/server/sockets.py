@@ -73,9 +73,41 @@ class Bound(msgspec.Struct, frozen=True):
                     os.unlink(self.address.host)
 
 
+class Place(msgspec.Struct, frozen=True):
+    """Where an address would be, without binding it."""
+
+    address: Address
+    host: str  # the IP address; the path
+    is_loopback: bool
+
+
+def option_of(key: str) -> str:
+    """The option that chooses the address which stands under `key` in the configuration."""
+    return "--" + key.replace("_", "-")
+
+
+def check_place(address: Address, option: str) -> Place:
+    """Whether this machine has the address, whatever else uses it; raises `AddressRefused` in one line when not."""
+    if address.is_unix:
+        path = _unix_path(address)
+        try:
+            os.stat(Path(path).parent)
+            if not stat.S_ISSOCK(os.lstat(path).st_mode):
+                raise _refusal(address, option, FileExistsError(errno.EEXIST, ""))
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError) or not Path(path).parent.is_dir():
+                raise _refusal(address, option, error) from error
+        return Place(address, path, is_loopback=True)
+    bound = _bind_tcp(address, option, port=0)
+    try:
+        return Place(address, _ip_of(bound.socket), bound.is_loopback)
+    finally:
+        bound.close()
+
+
 def bind(address: Address, option: str = "--listen") -> Bound:
     """Bind the address; raises `AddressRefused` in one line when that cannot be."""
-    return _bind_unix(address, option) if address.is_unix else _bind_tcp(address, option)
+    return _bind_unix(address, option) if address.is_unix else _bind_tcp(address, option, address.port)
 
 
 def bind_private(path: str) -> Bound:
@@ -86,9 +118,9 @@ def bind_private(path: str) -> Bound:
     return Bound(bound, Address(host=path, port=0, is_unix=True), is_loopback=True, file=_identity(path))
 
 
-def _bind_tcp(address: Address, option: str) -> Bound:
+def _bind_tcp(address: Address, option: str, port: int) -> Bound:
     try:
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(address.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         raise AddressRefused(f"{address.host!r} is not a host name or address known here") from error
     family, _, _, _, endpoint = min(found, key=lambda entry: entry[0] != socket.AF_INET)
@@ -99,19 +131,28 @@ def _bind_tcp(address: Address, option: str) -> Bound:
     except OSError as error:
         bound.close()
         raise _refusal(address, option, error) from error
-    host, port = bound.getsockname()[:2]
     return Bound(
         socket=bound,
-        address=Address(host=address.host, port=port),
-        is_loopback=ipaddress.ip_address(host.partition("%")[0]).is_loopback,
+        address=Address(host=address.host, port=bound.getsockname()[1]),
+        is_loopback=ipaddress.ip_address(_ip_of(bound)).is_loopback,
         option=option,
     )
 
 
-def _bind_unix(address: Address, option: str) -> Bound:
+def _ip_of(bound: socket.socket) -> str:
+    host: str = bound.getsockname()[0]
+    return host.partition("%")[0]
+
+
+def _unix_path(address: Address) -> str:
     path = os.path.expanduser(address.host)
     if len(os.fsencode(path)) > UNIX_PATH_SIZE_BYTES_MAX:
         raise AddressRefused(f"{address.text} is longer than the {UNIX_PATH_SIZE_BYTES_MAX} bytes of a unix socket")
+    return path
+
+
+def _bind_unix(address: Address, option: str) -> Bound:
+    path = _unix_path(address)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with _locked(Path(path).parent):

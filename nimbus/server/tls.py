@@ -15,7 +15,6 @@ import msgspec
 
 from nimbus.base.config import Config
 from nimbus.base.errors import ConfigInvalid
-from nimbus.server.notices import warn
 
 
 class Certificate(msgspec.Struct, frozen=True):
@@ -33,9 +32,12 @@ def certificate_of(config: Config) -> Certificate | None:
     _check_pem("tls_cert", found.cert, "CERTIFICATE")
     _check_pem("tls_key", found.key, "PRIVATE KEY")
     _check_pair(found)
-    if found.key.stat().st_mode & stat.S_IROTH:
-        warn(f"{found.key} is readable by everybody; run: chmod 600 {found.key}")
     return found
+
+
+def is_open_to_all(key: Path) -> bool:
+    """Whether everybody on this machine can read the file."""
+    return bool(key.stat().st_mode & stat.S_IROTH)
 
 
 def _check_pem(key: str, path: Path, label: str) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from threading import Lock
 
 from nimbus.base.errors import EngineError
+from nimbus.base.registry import NoOptions, takes
 
 
 class SqliteBackend:
@@ -73,6 +74,7 @@ class SqliteBackend:
                 raise EngineError(str(error)) from error
 
 
+@takes(NoOptions)
 def open_sqlite(options: Mapping[str, object], data_dir: Path) -> SqliteBackend:
     """The factory to register. This backend has no options."""
     return SqliteBackend(data_dir / "metadata.sqlite")

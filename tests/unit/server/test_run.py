@@ -6,7 +6,8 @@ import pytest
 
 from nimbus.base.config import DEFAULT_USER, Config, Limits, UserEntry
 from nimbus.base.errors import ConfigInvalid
-from nimbus.server.run import users_for, within_descriptors
+from nimbus.server.refusals import users_for
+from nimbus.server.run import within_descriptors
 
 REAL = UserEntry(id="u1", access_key="AK", secret_key="s")
 

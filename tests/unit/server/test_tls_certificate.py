@@ -9,6 +9,7 @@ import pytest
 
 from nimbus.base.config import Config
 from nimbus.base.errors import ConfigInvalid
+from nimbus.server.refusals import check
 from nimbus.server.tls import Certificate, certificate_of
 
 
@@ -69,9 +70,9 @@ def test_what_is_wrong_is_said_in_one_line(folder: Path, cert: str, key: str, sa
     assert "PRIVATE KEY-----M" not in str(refused.value)
 
 
-def test_a_key_that_everybody_can_read_is_told(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_key_that_everybody_can_read_is_told(folder: Path) -> None:
     key = folder / "open.key"
     key.write_bytes((folder / "one.key").read_bytes())
     key.chmod(0o644)
-    of(folder / "one.crt", key)
-    assert f"run: chmod 600 {key}" in caplog.text
+    checked = check(Config(tls_cert=str(folder / "one.crt"), tls_key=str(key), data_dir=str(folder / "data")))
+    assert checked.notices == (f"{key} is readable by everybody; run: chmod 600 {key}",)
