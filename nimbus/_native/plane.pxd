@@ -264,6 +264,7 @@ cdef extern from "plane/settings.h" nogil:
         int64_t header_timeout_ms
         uint64_t body_rate_bytes_per_s
         int64_t body_grace_ms
+        size_t upload_memory_bytes_max
         bint serves_objects
         bint takes_uploads
         unsigned int disk_threads

@@ -302,6 +302,7 @@ cdef class Plane:
         native.header_timeout_ms = settings.header_timeout_ms
         native.body_rate_bytes_per_s = settings.body_rate_bytes_per_s
         native.body_grace_ms = settings.body_grace_ms
+        native.upload_memory_bytes_max = settings.upload_memory_bytes_max
         native.serves_objects = settings.serves_objects
         native.takes_uploads = settings.takes_uploads
         native.disk_threads = settings.disk_threads

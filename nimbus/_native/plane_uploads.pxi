@@ -6,7 +6,7 @@ AWS_FORMS = ("signed", "signed-trailer", "unsigned-trailer")
 AWS_FAULTS = ("", "incomplete", "chunk-too-small", "chunk-too-large", "trailer-malformed", "mismatch")
 UPLOAD_WANTS = ("admission", "commit", "refusal", "discard")
 UPLOAD_FAULTS = (
-    "", "cut", "framing", "sha256", "md5", "trailer", "checksum", "too-slow", "disk", "too-large", "internal",
+    "", "cut", "framing", "sha256", "md5", "trailer", "checksum", "too-slow", "disk", "too-large", "internal", "busy",
 )
 
 

@@ -42,6 +42,10 @@ class Settings(Protocol):
     @property
     def body_grace_ms(self) -> int: ...
     @property
+    def upload_memory_bytes_max(self) -> int:
+        """For bodies on their way in; an upload for which there is no room is answered 503 SlowDown."""
+
+    @property
     def takes_uploads(self) -> bool:
         """Whether somebody answers `take_uploads`; else uploads are relayed, too."""
 

@@ -15,6 +15,8 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from nimbus.base.limits import MIB
+
 LogLevel = Literal["debug", "info", "warning", "error"]
 OptionValue = str | int | float | bool
 
@@ -75,6 +77,14 @@ class Limits(Table, frozen=True, kw_only=True):
         float,
         Meta(ge=1, le=3600, description="Seconds for which a body may stay below the rate before that counts."),
     ] = 20.0
+    upload_bytes: Annotated[
+        int,
+        Meta(
+            ge=8 * MIB,
+            description="Memory for the bodies of uploads on their way in; an upload for which there is no room gets "
+            "503 SlowDown.",
+        ),
+    ] = 128 * MIB
     shutdown_s: Annotated[
         float,
         Meta(ge=0, le=600, description="Seconds that running requests may still take when the server is told to stop."),

@@ -56,6 +56,7 @@ class PlaneSettings(msgspec.Struct, frozen=True):
     header_timeout_ms: int
     body_rate_bytes_per_s: int
     body_grace_ms: int
+    upload_memory_bytes_max: int
     serves_objects: bool
     takes_uploads: bool
     domains: tuple[str, ...]
@@ -226,6 +227,7 @@ def _settings(
         header_timeout_ms=round(limits.header_timeout_s * 1000),
         body_rate_bytes_per_s=limits.body_rate_bytes_per_s,
         body_grace_ms=round(limits.body_grace_s * 1000),
+        upload_memory_bytes_max=limits.upload_bytes,
         serves_objects=serves_objects,
         takes_uploads=takes_uploads,
         domains=config.domains,

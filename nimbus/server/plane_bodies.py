@@ -42,6 +42,7 @@ _FAULTS: Final = {
     "checksum": ("BadDigest", "The {name} you specified did not match the calculated checksum."),
     "too-slow": ("RequestTimeout", ""),
     "internal": ("InternalError", ""),
+    "busy": ("SlowDown", ""),
 }
 
 

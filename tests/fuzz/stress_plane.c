@@ -507,6 +507,7 @@ int main(int count, char **arguments) {
     make_objects();
     nb_settings settings = {.threads = 3, .connections_max = 500, .requests_max = 500,
                             .header_timeout_ms = 10000, .body_rate_bytes_per_s = 1, .body_grace_ms = 10000,
+                            .upload_memory_bytes_max = 8 << 20,
                             .serves_objects = true, .takes_uploads = true, .disk_threads = 2,
                             .cache_size_bytes = 2 << 20, .cache_files_max = 1};
     memset(settings.token, 'a', sizeof settings.token - 1);

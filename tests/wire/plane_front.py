@@ -36,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True):
     header_timeout_ms: int = 20_000
     body_rate_bytes_per_s: int = 1024
     body_grace_ms: int = 20_000
+    upload_memory_bytes_max: int = 128 << 20
     serves_objects: bool = False
     takes_uploads: bool = False
     disk_threads: int = 1

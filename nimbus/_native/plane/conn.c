@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "plane/admission.h"
 #include "plane/get.h"
 #include "plane/log_note.h"
 #include "plane/plane.h"
@@ -143,6 +144,7 @@ void nb_conn_set_timer(nb_conn *conn, nb_timer_kind kind) {
         [NB_TIMER_HEAD] = worker->plane->settings.header_timeout_ms,
         [NB_TIMER_IDLE] = worker->plane->settings.header_timeout_ms,
         [NB_TIMER_PACE] = NB_TICK_MS,
+        [NB_TIMER_FRESH] = NB_WORK_FRESH_MS,
         [NB_TIMER_LINGER] = NB_LINGER_MS,
     };
     nb_list_remove(&conn->timer);
@@ -183,10 +185,20 @@ static void forget_unsent(nb_conn *conn) {
     setsockopt(conn->source.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
+/* Whether a peer that is to be let finish sends as fast as any body has to come. */
+static bool still_sends(nb_conn *conn) {
+    uint64_t sent = conn->lingered_bytes - conn->lingered_bytes_seen;
+    conn->lingered_bytes_seen = conn->lingered_bytes;
+    return sent > 0 && sent >= conn->worker->plane->settings.body_rate_bytes_per_s * NB_LINGER_MS / 1000;
+}
+
 void nb_conn_expire(nb_conn *conn) {
     if (conn->phase == NB_PHASE_BODY) {
-        nb_conn_set_timer(conn, NB_TIMER_PACE);
         nb_put_tick(conn);
+        return;
+    }
+    if (conn->timer_kind == NB_TIMER_LINGER && still_sends(conn)) {
+        nb_conn_set_timer(conn, NB_TIMER_LINGER);
         return;
     }
     if (conn->timer_kind == NB_TIMER_PACE && !is_too_slow(conn) && nb_reply_tick(conn)) {
@@ -336,6 +348,7 @@ static nb_step dispatch(nb_conn *conn, size_t head_size) {
     switch (nb_put_begin(conn, request)) {
     case NB_PUT_BEGUN: return NB_STEP_AGAIN;
     case NB_PUT_WAITING: return NB_STEP_WAIT;
+    case NB_PUT_REFUSED: return nb_conn_slow_down(conn, request->path);
     case NB_PUT_RELAY: break;
     }
     return nb_relay_begin(conn, request);
@@ -409,20 +422,31 @@ static nb_step begin_linger(nb_conn *conn) {
         return NB_STEP_CLOSE;
     shutdown(conn->source.fd, SHUT_WR);
     conn->phase = NB_PHASE_LINGER;
-    conn->lingered_bytes = 0;
+    conn->lingered_bytes = conn->lingered_bytes_seen = 0;
     nb_conn_set_timer(conn, NB_TIMER_LINGER);
     return NB_STEP_AGAIN;
 }
 
+/* Up to so many bytes off the socket and away; over TCP they are not even copied. As nb_conn_receive. */
+static ssize_t throw_away(nb_conn *conn, uint64_t count_max) {
+    size_t wanted = count_max < NB_BLOCK_SIZE ? (size_t)count_max : NB_BLOCK_SIZE;
+    ssize_t count = recv(conn->source.fd, conn->worker->scratch, wanted, MSG_TRUNC);
+    if (count < 0) {
+        conn->can_read = false;
+        return errno == EAGAIN ? NB_RECEIVED_NOTHING : NB_RECEIVED_BROKEN;
+    }
+    conn->lingered_bytes += (uint64_t)count;
+    nb_count(&conn->worker->metrics.received_bytes, (uint64_t)count);
+    return count;
+}
+
 static nb_step step_linger(nb_conn *conn) {
-    while (conn->can_read) {
-        if (conn->in)
-            conn->in->start = conn->in->end = 0;
-        ssize_t received = nb_conn_receive(conn);
-        if (received == NB_RECEIVED_END || received == NB_RECEIVED_BROKEN)
-            return NB_STEP_CLOSE;
-        conn->lingered_bytes += received > 0 ? (uint64_t)received : 0;
-        if (conn->lingered_bytes > NB_LINGER_SIZE_BYTES_MAX)
+    nb_buffer_give(&conn->worker->buffers, &conn->in);
+    for (uint64_t began = conn->lingered_bytes; conn->can_read;) {
+        if (conn->lingered_bytes - began >= NB_TURN_SIZE_BYTES_MAX)
+            return NB_STEP_YIELD;
+        ssize_t count = throw_away(conn, NB_BLOCK_SIZE);
+        if (count == NB_RECEIVED_END || count == NB_RECEIVED_BROKEN || conn->lingered_bytes > NB_LINGER_SIZE_BYTES_MAX)
             return NB_STEP_CLOSE;
     }
     return NB_STEP_WAIT;
@@ -446,22 +470,21 @@ static nb_step begin_next(nb_conn *conn) {
     return NB_STEP_AGAIN;
 }
 
+/* REQUIRES: the body has a length; see begin_body. */
 static nb_step step_drain(nb_conn *conn) {
-    for (;;) {
-        nb_span payload;
-        nb_chunked_verdict verdict = nb_conn_take_body(conn, &payload);
-        if (verdict == NB_CHUNKED_DONE)
-            return begin_next(conn);
-        if (verdict == NB_CHUNKED_BAD)
-            return NB_STEP_CLOSE;
-        if (verdict == NB_CHUNKED_DATA)
-            continue;
+    nb_body *body = &conn->body;
+    for (nb_span payload; nb_buffer_used(conn->in) && !body->done;)
+        nb_conn_take_body(conn, &payload);
+    while (!body->done) {
         if (!conn->can_read)
             return NB_STEP_WAIT;
-        ssize_t received = nb_conn_receive(conn);
-        if (received == NB_RECEIVED_END || received == NB_RECEIVED_BROKEN)
+        ssize_t count = throw_away(conn, body->left);
+        if (count == NB_RECEIVED_END || count == NB_RECEIVED_BROKEN)
             return NB_STEP_CLOSE;
+        body->left -= count > 0 ? (uint64_t)count : 0;
+        body->done = body->left == 0;
     }
+    return begin_next(conn);
 }
 
 nb_step nb_conn_request_done(nb_conn *conn) {
@@ -473,6 +496,7 @@ nb_step nb_conn_request_done(nb_conn *conn) {
     if (!conn->keep_alive || !conn->body.drains)
         return begin_linger(conn);
     conn->phase = NB_PHASE_DRAIN;
+    conn->lingered_bytes = conn->lingered_bytes_seen = 0;
     nb_conn_set_timer(conn, NB_TIMER_LINGER);
     return NB_STEP_AGAIN;
 }

@@ -28,7 +28,11 @@ static nb_conn *find(nb_worker *worker, uint64_t ticket) {
 }
 
 static nb_fault begin(nb_conn *conn, nb_upload *upload) {
-    if (!conn || !nb_relay_leave_body(conn))
+    if (!conn)
+        return NB_FAULT_CUT;
+    if (!nb_upload_enter(upload))
+        return NB_FAULT_BUSY;
+    if (!nb_relay_leave_body(conn))
         return NB_FAULT_CUT;
     nb_held_withdraw(conn);
     return nb_put_begin_held(conn, upload) ? NB_FAULT_NONE : NB_FAULT_INTERNAL;

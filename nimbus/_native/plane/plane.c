@@ -60,7 +60,7 @@ nb_plane *nb_plane_new(const nb_settings *settings, const char **error) {
     pthread_mutex_init(&plane->ring_lock, NULL);
     for (unsigned i = 0; i < NB_WORKERS_MAX; i++)
         plane->workers[i].epoll_fd = plane->workers[i].inbox_fd = plane->workers[i].spare_fd = -1;
-    plane->intake = nb_intake_new();
+    plane->intake = nb_intake_new(settings->upload_memory_bytes_max);
     if (!plane->intake || failed) {
         *error = strerror(failed ? failed : ENOMEM);
         nb_plane_free(plane);

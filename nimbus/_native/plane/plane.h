@@ -37,8 +37,8 @@ enum {
     NB_ACCEPTS_PER_TURN_MAX = 64,
     NB_EVENTS_PER_TURN_MAX = 256,
     NB_REFUSALS_MAX = 64,                  /* connections over the limit that are told so; more wait unaccepted */
-    NB_LINGER_SIZE_BYTES_MAX = 8 << 20,    /* read and dropped, so that the peer sees our answer */
-    NB_LINGER_MS = 5000,
+    NB_LINGER_SIZE_BYTES_MAX = 64 << 20,   /* read and dropped, so that the peer sees our answer */
+    NB_LINGER_MS = 5000,                   /* and as long as again when as much came meanwhile as the pace asks for */
     NB_DRAIN_SIZE_BYTES_MAX = 8 << 20, /* of a body that nobody wants; drain_size_bytes_max of nimbus/s3/api.py */
     NB_TICK_MS = 1000,                     /* how often a body's pace is looked at */
     NB_UNACKNOWLEDGED_MS_MAX = 120000,     /* a peer that acknowledges nothing for so long is gone */
@@ -62,7 +62,15 @@ typedef struct {
 } nb_source;
 
 /* Timers of one kind all run equally long, so each kind is a queue in order of expiry. */
-typedef enum { NB_TIMER_HEAD, NB_TIMER_IDLE, NB_TIMER_PACE, NB_TIMER_LINGER, NB_TIMER_KINDS, NB_TIMER_NONE } nb_timer_kind;
+typedef enum {
+    NB_TIMER_HEAD,
+    NB_TIMER_IDLE,
+    NB_TIMER_PACE,
+    NB_TIMER_FRESH, /* of an upload's body: see admission.h */
+    NB_TIMER_LINGER,
+    NB_TIMER_KINDS,
+    NB_TIMER_NONE
+} nb_timer_kind;
 
 typedef enum {
     NB_PHASE_HEAD,   /* a request head is awaited or arriving */
@@ -118,7 +126,7 @@ struct nb_conn {
     uint64_t body_begins_at; /* of moved_bytes: the end of the head of an answer of our own; 0: it is relayed */
     uint64_t turn_bytes; /* of the answers that ended in this turn */
     uint64_t waited_ms;
-    uint64_t lingered_bytes;
+    uint64_t lingered_bytes, lingered_bytes_seen; /* thrown away; and when the timer was set */
     int64_t started_us; /* when the request's head was whole */
     nb_operation operation;
     int status;
@@ -244,6 +252,8 @@ nb_chunked_verdict nb_conn_take_body(nb_conn *conn, nb_span *payload); /* DATA p
 /* An answer of our own: status, S3's error document (none for an empty code), and the end of the connection. */
 nb_step nb_conn_refuse(nb_conn *conn, int status, const char *code, const char *message, nb_span resource);
 nb_step nb_conn_refuse_head(nb_conn *conn, ssize_t error); /* one of NB_HTTP_* */
+/* 503 SlowDown for an upload; the connection goes on when the rest of the body is worth reading. */
+nb_step nb_conn_slow_down(nb_conn *conn, nb_span resource);
 /* 404 NoSuchKey, and the connection goes on. False, and nothing happened: the embedded server should say it. */
 bool nb_conn_answer_missing(nb_conn *conn, const nb_request *request);
 const char *nb_status_reason(int status);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "plane/held.h"
 #include "plane/upload.h"
 
 /* --- who has it ---------------------------------------------------------------------------------------- */
@@ -65,7 +66,7 @@ static bool begin_body(nb_conn *conn, nb_upload *upload) {
     }
     conn->upload = upload;
     conn->phase = NB_PHASE_BODY;
-    nb_conn_set_timer(conn, NB_TIMER_PACE);
+    nb_conn_set_timer(conn, NB_TIMER_FRESH);
     return true;
 }
 
@@ -88,8 +89,16 @@ nb_put_verdict nb_put_begin(nb_conn *conn, const nb_request *request) {
     if (!conn->worker->plane->settings.takes_uploads || !nb_span_is(request->method, "PUT"))
         return NB_PUT_RELAY;
     nb_upload *upload = nb_put_read_head(conn, request);
-    if (!upload)
-        return NB_PUT_RELAY;
+    if (!upload) {
+        bool is_work = nb_held_is_worth(conn, request); /* its body will come this way */
+        nb_worker *worker = conn->worker;
+        return is_work && !nb_admission_has_time(&worker->plane->intake->admission, worker->now_ms) ? NB_PUT_REFUSED
+                                                                                                    : NB_PUT_RELAY;
+    }
+    if (!nb_upload_enter(upload)) {
+        nb_upload_free(upload);
+        return NB_PUT_REFUSED;
+    }
     conn->operation = upload->is_part ? NB_OP_PART : NB_OP_PUT;
     conn->user = upload->user;
     nb_conn_hold_ring(conn);
@@ -136,22 +145,23 @@ static void send_block(nb_upload *upload) {
         upload->fault = NB_FAULT_INTERNAL;
     upload->writing = upload->block;
     upload->writing_size = upload->filled;
-    upload->block = upload->spare;
-    upload->spare = NULL;
+    upload->block = NULL;
     upload->filled = 0;
+    nb_upload_set_work(upload, NB_BLOCK_SIZE);
     upload->conn->jobs++;
     nb_ingest_write(upload);
 }
 
 /* Whether there is room for at least a byte; else a block has to be written and given back first. */
 static bool make_room(nb_upload *upload) {
-    if (upload->filled < upload->block_size)
+    if (upload->filled < upload->block_size && upload->block)
         return true;
-    if (upload->is_busy)
+    if (upload->is_busy && upload->block)
         return false;
     assert(!nb_upload_is_small(upload)); /* those have room for all that was declared */
-    send_block(upload);
-    return true;
+    if (upload->block)
+        send_block(upload);
+    return nb_upload_take_block(upload);
 }
 
 static void unframe(nb_upload *upload) {
@@ -271,10 +281,12 @@ static void leave(nb_conn *conn, nb_upload *upload) {
 
 /* What has become of the body. Who ordered it answers on another way, and needs the connection no more. */
 static void tell(nb_conn *conn, nb_upload *upload, nb_want want) {
-    if (upload->is_held)
+    if (upload->is_held) {
         upload->conn = NULL;
-    else
+        nb_upload_work_done(upload);
+    } else {
         conn->jobs++;
+    }
     nb_upload_ask(upload, want);
 }
 
@@ -298,6 +310,7 @@ static nb_step finish(nb_conn *conn) {
         nb_span payload = {upload->block, upload->filled};
         if (!upload->fault && payload.len && !nb_digests_update(&upload->digests, payload))
             upload->fault = NB_FAULT_INTERNAL;
+        nb_upload_set_work(upload, payload.len + NB_WORK_OF_UPLOAD_BYTES);
         tell(conn, upload, upload->fault ? NB_WANT_REFUSAL : NB_WANT_COMMIT);
     }
     return then;
@@ -307,12 +320,13 @@ static nb_step finish(nb_conn *conn) {
 static void block_written(nb_conn *conn, nb_upload *upload) {
     upload->is_busy = false;
     upload->fault = upload->fault ? upload->fault : upload->write_fault;
-    upload->spare = upload->writing;
-    upload->writing = NULL;
+    nb_upload_give_written(upload);
+    nb_upload_work_done(upload);
     if (upload->is_abandoned || conn->phase == NB_PHASE_CLOSED) {
         discard(upload);
     } else if (upload->is_last) {
         nb_upload_judge(upload);
+        nb_upload_set_work(upload, NB_WORK_OF_UPLOAD_BYTES);
         tell(conn, upload, upload->want);
     } else {
         nb_conn_wake(conn);
@@ -357,7 +371,14 @@ nb_step nb_put_step(nb_conn *conn) {
 void nb_put_tick(nb_conn *conn) {
     nb_upload *upload = conn->upload;
     const nb_settings *settings = &conn->worker->plane->settings;
-    bool is_ours = upload->is_busy && upload->filled == upload->block_size;
+    bool was_fresh = conn->timer_kind == NB_TIMER_FRESH;
+    nb_conn_set_timer(conn, NB_TIMER_PACE);
+    if (was_fresh) {
+        if (!upload->is_busy)
+            nb_upload_set_work(upload, 0); /* its peer is a slow one: nobody waits for what it has still to send */
+        return;
+    }
+    bool is_ours = upload->is_busy && (upload->filled == upload->block_size || !upload->block);
     if (upload->received_bytes != upload->seen_bytes)
         upload->silent_ms = 0;
     upload->seen_bytes = upload->received_bytes;
@@ -435,6 +456,8 @@ static bool put_answer(nb_conn *conn, const nb_upload *upload) {
 }
 
 static void answered(nb_conn *conn, nb_upload *upload) {
+    if (upload->status == 200)
+        nb_upload_work_done(upload);
     if (conn->phase != NB_PHASE_CLOSED) {
         conn->status = upload->status;
         if (!conn->out)

@@ -8,9 +8,10 @@
 
 #include "plane/plane.h"
 
-typedef enum { NB_PUT_RELAY, NB_PUT_BEGUN, NB_PUT_WAITING } nb_put_verdict;
+typedef enum { NB_PUT_RELAY, NB_PUT_BEGUN, NB_PUT_WAITING, NB_PUT_REFUSED } nb_put_verdict;
 
-/* BEGUN: the connection is in NB_PHASE_BODY; WAITING: in NB_PHASE_WAIT, until Python has admitted the upload. */
+/* BEGUN: the connection is in NB_PHASE_BODY; WAITING: in NB_PHASE_WAIT, until Python has admitted the upload; REFUSED: one
+ * more is too much now, see admission.h. */
 nb_put_verdict nb_put_begin(nb_conn *conn, const nb_request *request);
 nb_step nb_put_step(nb_conn *conn);
 
@@ -21,7 +22,7 @@ bool nb_put_begin_held(nb_conn *conn, nb_upload *upload);
 /* The connection closes with a body half in. */
 void nb_put_end(nb_conn *conn);
 
-/* A second of NB_PHASE_BODY is over. A peer that sends too slowly is told so by the connection's next step. */
+/* A timer of NB_PHASE_BODY is over. A peer that sends too slowly is told so by the connection's next step. */
 void nb_put_tick(nb_conn *conn);
 
 /* --- put_head.c --- */

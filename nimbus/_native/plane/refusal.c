@@ -112,14 +112,25 @@ static void write_answer(nb_conn *conn, int status, const char *code, const char
     nb_conn_set_timer(conn, NB_TIMER_PACE);
 }
 
-nb_step nb_conn_refuse(nb_conn *conn, int status, const char *code, const char *message, nb_span resource) {
+static nb_step refuse(nb_conn *conn, int status, const char *code, const char *message, nb_span resource) {
     if (!conn->out && !(conn->out = nb_buffer_take(&conn->worker->buffers)))
         return NB_STEP_CLOSE;
     if (conn->out->start) /* half an invitation is out; a whole one that is not may be forgotten */
         return NB_STEP_CLOSE;
-    conn->keep_alive = false;
     write_answer(conn, status, code, message, resource);
     return NB_STEP_AGAIN;
+}
+
+nb_step nb_conn_refuse(nb_conn *conn, int status, const char *code, const char *message, nb_span resource) {
+    conn->keep_alive = false;
+    return refuse(conn, status, code, message, resource);
+}
+
+nb_step nb_conn_slow_down(nb_conn *conn, nb_span resource) {
+    nb_count(&conn->worker->metrics.refused, 1);
+    conn->keep_alive &= conn->body.drains;
+    conn->operation = NB_OP_REFUSED;
+    return refuse(conn, 503, "SlowDown", "Please reduce your request rate.", resource);
 }
 
 bool nb_conn_answer_missing(nb_conn *conn, const nb_request *request) {

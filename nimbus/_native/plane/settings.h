@@ -25,6 +25,7 @@ typedef struct {
     uint64_t body_rate_bytes_per_s;
     int64_t body_grace_ms;
     bool serves_objects; /* somebody answers look-ups; else everything is relayed */
+    size_t upload_memory_bytes_max; /* for bodies on their way in */
     bool takes_uploads;  /* somebody commits uploads; else those are relayed, too */
     unsigned disk_threads;
     size_t cache_size_bytes;

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-nb_intake *nb_intake_new(void) {
+#include "plane/loop.h"
+
+nb_intake *nb_intake_new(size_t memory_bytes_max) {
     nb_intake *intake = calloc(1, sizeof *intake);
     if (!intake)
         return NULL;
@@ -15,6 +17,7 @@ nb_intake *nb_intake_new(void) {
     nb_queue_init(&intake->blocks, NB_UPLOADS_QUEUED_MAX);
     nb_queue_init(&intake->writes, NB_UPLOADS_QUEUED_MAX);
     nb_block_pool_init(&intake->pool);
+    nb_admission_init(&intake->admission, memory_bytes_max, nb_monotonic_ms());
     pthread_mutex_init(&intake->known_lock, NULL);
     intake->isa = nb_md5_isa_best();
     return intake;
@@ -44,6 +47,7 @@ void nb_intake_free(nb_intake *intake) {
     nb_queue_free(&intake->blocks);
     nb_queue_free(&intake->writes);
     nb_block_pool_free(&intake->pool);
+    nb_admission_free(&intake->admission);
     pthread_mutex_destroy(&intake->known_lock);
     free(intake);
 }
@@ -62,6 +66,9 @@ static void free_block(nb_upload *upload, char *block) {
 }
 
 void nb_upload_free(nb_upload *upload) {
+    nb_admission *admission = &upload->plane->intake->admission;
+    nb_admission_drop(admission, upload->work_bytes);
+    nb_admission_give_memory(admission, upload->held_bytes);
     if (upload->framing)
         nb_aws_chunked_free(upload->framing);
     free(upload->framing);
@@ -69,7 +76,6 @@ void nb_upload_free(nb_upload *upload) {
         nb_digests_free(&upload->digests);
     nb_keyring_give(upload->ring);
     free_block(upload, upload->block);
-    free_block(upload, upload->spare);
     free_block(upload, upload->writing);
     free(upload->table);
     free(upload->answer);
@@ -111,6 +117,33 @@ void nb_checksum_header(nb_digest_kind kind, char out[NB_CHECKSUM_HEADER_SIZE_BY
     *at = 0;
 }
 
+/* --- admission ----------------------------------------------------------------------------------------- */
+
+bool nb_upload_enter(nb_upload *upload) {
+    nb_admission *admission = &upload->plane->intake->admission;
+    size_t first_size = nb_upload_is_small(upload) ? (size_t)upload->size : NB_BLOCK_SIZE;
+    if (!nb_admission_has_time(admission, upload->worker->now_ms) ||
+        !nb_admission_take_memory(admission, first_size))
+        return false;
+    upload->held_bytes = first_size;
+    nb_upload_set_work(upload, first_size + NB_WORK_OF_UPLOAD_BYTES);
+    return true;
+}
+
+void nb_upload_set_work(nb_upload *upload, uint64_t bytes) {
+    nb_admission *admission = &upload->plane->intake->admission;
+    if (bytes > upload->work_bytes)
+        nb_admission_add(admission, bytes - upload->work_bytes, upload->worker->now_ms);
+    else
+        nb_admission_drop(admission, upload->work_bytes - bytes);
+    upload->work_bytes = bytes;
+}
+
+void nb_upload_work_done(nb_upload *upload) {
+    nb_admission_done(&upload->plane->intake->admission, upload->work_bytes, upload->worker->now_ms);
+    upload->work_bytes = 0;
+}
+
 /* --- digests ------------------------------------------------------------------------------------------- */
 
 bool nb_upload_prepare(nb_upload *upload) {
@@ -124,10 +157,32 @@ bool nb_upload_prepare(nb_upload *upload) {
     int flags = fcntl(upload->fd, F_GETFL);
     upload->is_direct = flags >= 0 && flags & O_DIRECT;
     upload->block = new_block(upload);
-    upload->spare = new_block(upload);
     upload->table_room = upload->has_size ? (size_t)((upload->size + NB_BLOCK_SIZE - 1) / NB_BLOCK_SIZE) : 64;
     upload->table = malloc(upload->table_room * sizeof *upload->table);
-    return upload->block && upload->spare && upload->table;
+    return upload->block && upload->table;
+}
+
+bool nb_upload_take_block(nb_upload *upload) {
+    nb_admission *admission = &upload->plane->intake->admission;
+    if (!nb_admission_take_memory(admission, NB_BLOCK_SIZE))
+        return false;
+    upload->block = new_block(upload);
+    if (upload->block)
+        upload->held_bytes += NB_BLOCK_SIZE;
+    else
+        nb_admission_give_memory(admission, NB_BLOCK_SIZE);
+    return upload->block;
+}
+
+void nb_upload_give_written(nb_upload *upload) {
+    if (upload->block) {
+        free_block(upload, upload->writing);
+        upload->held_bytes -= NB_BLOCK_SIZE;
+        nb_admission_give_memory(&upload->plane->intake->admission, NB_BLOCK_SIZE);
+    } else {
+        upload->block = upload->writing;
+    }
+    upload->writing = NULL;
 }
 
 bool nb_upload_note_block(nb_upload *upload, uint64_t hash) {

@@ -13,6 +13,7 @@
 #define NIMBUS_PLANE_UPLOAD_H
 
 #include "blocks.h"
+#include "plane/admission.h"
 #include "plane/aws_chunked.h"
 #include "plane/block_pool.h"
 #include "plane/digest.h"
@@ -50,6 +51,7 @@ typedef enum {
     NB_FAULT_DISK,    /* see error_number */
     NB_FAULT_TOO_LARGE, /* more than size_max */
     NB_FAULT_INTERNAL,
+    NB_FAULT_BUSY,    /* there is no room for it, or no time */
 } nb_fault;
 
 typedef struct nb_upload {
@@ -90,7 +92,7 @@ typedef struct nb_upload {
     /* a large one */
     int fd; /* of the blob, Python's; -1: none */
     bool is_direct; /* the descriptor has O_DIRECT: the file's creator wants whole blocks around the page cache */
-    char *spare, *writing; /* the other block, and the one that is hashed or written */
+    char *writing; /* the block that is hashed or written while the other is filled */
     size_t writing_size;
     uint64_t *table;
     size_t block_count, table_room;
@@ -100,6 +102,9 @@ typedef struct nb_upload {
     /* one that the embedded server has asked for (held.h) */
     bool is_held, has_ended; /* has_ended: nothing more of the body comes */
     uint64_t ticket;
+    /* of admission.h: what it holds, and what we are behind with */
+    size_t held_bytes;
+    uint64_t work_bytes;
     /* pace */
     uint64_t received_bytes, waited_ms, silent_ms, seen_bytes;
     /* the answer */
@@ -119,6 +124,7 @@ typedef struct nb_intake {
     bool is_hashing;
     unsigned write_thread_count;
     nb_block_pool pool;
+    nb_admission admission;
     nb_md5_isa isa;
     atomic_size_t large_count;  /* uploads with a blob that are receiving */
     atomic_size_t coming_count; /* those of them whose block is being written, and that will bring the next */
@@ -130,7 +136,7 @@ typedef struct nb_intake {
 } nb_intake;
 
 /* --- upload.c --- */
-nb_intake *nb_intake_new(void);
+nb_intake *nb_intake_new(size_t memory_bytes_max);
 void nb_intake_empty(nb_intake *intake); /* free what is queued. REQUIRES: no thread runs any more */
 void nb_intake_free(nb_intake *intake);  /* REQUIRES: it is empty, and no worker is left */
 void nb_upload_free(nb_upload *upload);
@@ -144,8 +150,21 @@ static inline uint32_t nb_upload_kinds(const nb_upload *upload) { /* the checksu
 bool nb_intake_knows(nb_intake *intake, nb_span bucket, nb_span owner);
 void nb_intake_learn(nb_intake *intake, nb_span bucket, nb_span owner);
 
-/* Have digests, a first block and room for the table. False: memory is short. */
+/* Take it in, with the memory for its first block. False: there is no room for one more now, or no time; nothing
+ * changed. The worker. */
+bool nb_upload_enter(nb_upload *upload);
+
+/* So much of it is ours to do from now on; and that is done, with nothing left to do. The worker. */
+void nb_upload_set_work(nb_upload *upload, uint64_t bytes);
+void nb_upload_work_done(nb_upload *upload);
+
+/* Have digests, a first block and room for the table. False: memory is short. REQUIRES: it was taken in. */
 bool nb_upload_prepare(nb_upload *upload);
+
+/* Have a block to fill besides the one that is being written; false: there is no room for it, or no memory. And the
+ * one that was written back: to be filled, or for others. */
+bool nb_upload_take_block(nb_upload *upload);
+void nb_upload_give_written(nb_upload *upload);
 
 /* Have the hash of the next block in the table. False: memory is short. */
 bool nb_upload_note_block(nb_upload *upload, uint64_t hash);

@@ -60,7 +60,7 @@ def test_every_key_is_documented_in_the_reference() -> None:
 def test_every_limit_has_bounds_and_a_unit() -> None:
     for key in keys():
         if key.path[0] == "limits":
-            assert key.path[-1] in ("connections", "requests") or key.path[-1].endswith("_s"), key.name
+            assert key.path[-1] in ("connections", "requests") or key.path[-1].endswith(("_s", "_bytes")), key.name
             with pytest.raises(ConfigInvalid, match=key.path[-1]):
                 convert({"limits": {key.path[-1]: -1}})
 
@@ -84,6 +84,7 @@ def test_every_key_can_be_set_by_its_environment_variable() -> None:
         "domains": "s3.example.org, example.net",
         "data_plane": "off",
         "log_level": "error",
+        "limits.upload_bytes": "16777216",
     }
     certificate = {"NIMBUS_TLS_CERT": "cert", "NIMBUS_TLS_KEY": "key"}
     for key in keys():
