@@ -111,7 +111,9 @@ class Model:
             for member in self.shapes[operation["input"]["shape"]]["members"].values():
                 name = member.get("locationName", "").lower()
                 if member.get("location") in ("header", "querystring") and name in overrides.CHECKED_VALUES:
-                    values.setdefault(name, set()).update(self.shapes[member["shape"]]["enum"])
+                    shape = self.shapes[member["shape"]]
+                    item = self.shapes[shape["member"]["shape"]] if shape["type"] == "list" else shape
+                    values.setdefault(name, set()).update(item["enum"])
         return values
 
 

@@ -26,7 +26,7 @@ _REFUSALS: Final[dict[str, tuple[str, str]]] = {
         "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter "
         "or the Authorization header should be specified",
     ),
-    "SIGV4A_HEADER": ("NotImplemented", "Signatures of the kind AWS4-ECDSA-P256-SHA256 are not supported."),
+    "SIGV4A_HEADER": ("NotImplemented", "In the header Authorization AWS4-ECDSA-P256-SHA256 is not implemented."),
 }
 _SIGV2_OFF: Final = (
     "InvalidRequest",

@@ -156,7 +156,8 @@ def _conversion(field: Field, name: str) -> Convert:
     """From the text of a header or parameter to the value of its field."""
     assert isinstance(field.marker, Header | Query)
     if field.is_list:
-        return lambda text: [item for item in (part.strip() for part in text.split(",")) if item]
+        convert = (lambda text: _chosen(name, text)) if name in CHECKED_VALUES else str
+        return lambda text: [convert(item) for item in (part.strip() for part in text.split(",")) if item]
     if field.kind is int:
         return lambda text: _integer(name, text)
     if field.kind is bool:

@@ -2634,9 +2634,11 @@ VALUES: Final = {
     ),
     "x-amz-checksum-type": frozenset(["COMPOSITE", "FULL_OBJECT"]),
     "x-amz-metadata-directive": frozenset(["COPY", "REPLACE"]),
+    "x-amz-object-attributes": frozenset(["Checksum", "ETag", "ObjectParts", "ObjectSize", "StorageClass"]),
     "x-amz-object-lock-legal-hold": frozenset(["OFF", "ON"]),
     "x-amz-object-lock-mode": frozenset(["COMPLIANCE", "GOVERNANCE"]),
     "x-amz-object-ownership": frozenset(["BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"]),
+    "x-amz-optional-object-attributes": frozenset(["RestoreStatus"]),
     "x-amz-sdk-checksum-algorithm": frozenset(
         ["CRC32", "CRC32C", "CRC64NVME", "MD5", "SHA1", "SHA256", "SHA512", "XXHASH128", "XXHASH3", "XXHASH64"]
     ),

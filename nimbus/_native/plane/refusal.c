@@ -156,7 +156,7 @@ nb_step nb_conn_refuse_head(nb_conn *conn, ssize_t error) {
         return nb_conn_refuse(conn, 400, "InvalidRequest", "The header host was given more than once.", resource);
     case NB_HTTP_BAD_CODING:
         return nb_conn_refuse(conn, 501, "NotImplemented",
-                              "Transfer codings other than chunked are not implemented.", resource);
+                              "Of the header Transfer-Encoding only the value chunked is implemented.", resource);
     case NB_HTTP_BAD_EXPECT: return nb_conn_refuse(conn, 417, "", "", resource);
     default: return nb_conn_refuse(conn, 400, "", "", resource);
     }

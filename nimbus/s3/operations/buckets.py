@@ -68,10 +68,9 @@ def _check_location(configuration: model.CreateBucketConfiguration | None, regio
     """A location constraint must name our region; us-east-1 is named by having none."""
     if configuration is None:
         return
-    if configuration.location or configuration.bucket:
-        raise S3Error("NotImplemented", "Directory buckets are not implemented.")
-    if configuration.tags:
-        raise S3Error("NotImplemented", "Tags are not implemented.")
+    for name in ("location", "bucket", "tags"):  # of directory buckets the first two
+        if getattr(configuration, name):
+            raise S3Error("NotImplemented", f"The element {name.title()} of a new bucket is not implemented")
     asked = configuration.location_constraint
     if asked and asked != region:
         raise S3Error(
