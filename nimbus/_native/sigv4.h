@@ -70,6 +70,7 @@
     X(EXPIRES_MISSING)          \
     X(EXPIRES_MALFORMED)        \
     X(EXPIRES_NEGATIVE)         \
+    X(EXPIRES_ZERO)             \
     X(EXPIRES_TOO_LONG)         \
     X(PAYLOAD_MISSING)          \
     X(PAYLOAD_NONSENSE)         \

@@ -264,6 +264,8 @@ static nb_sigv4_status read_expires(nb_span text, int64_t *expires_s) {
     *expires_s = digits(text.ptr, text.len);
     if (negative)
         return NB_SIGV4_EXPIRES_NEGATIVE;
+    if (*expires_s == 0)
+        return NB_SIGV4_EXPIRES_ZERO;
     return *expires_s > NB_SIGV4_EXPIRES_S_MAX ? NB_SIGV4_EXPIRES_TOO_LONG : NB_SIGV4_OK;
 }
 

@@ -14,7 +14,8 @@ import msgspec
 from nimbus._native.sigv4 import FORMS, STATUSES, Claim
 from nimbus.auth.api import AuthFailure, Head, Verified
 from nimbus.auth.dates import error_text, parse_date, timestamp_text
-from nimbus.auth.keys import KeyRing
+from nimbus.auth.keys import KeyHolder, KeyRing
+from nimbus.auth.parameters import has_security_token
 from nimbus.auth.payload import nonsense, verdict
 from nimbus.base.limits import CLOCK_SKEW_S_MAX
 
@@ -38,9 +39,7 @@ def verify(claim: Claim, head: Head, ring: KeyRing, now_s: int) -> Verified:
     status = status or claim.check(ring.region.encode(), now_s)
     if status:
         raise failure(status, claim, ring.region, now_s)
-    holder = ring.peek(claim.access_key)
-    if holder is None:
-        raise unknown_access_key(claim.access_key)
+    holder = find_holder(ring, claim.access_key, head)
     scope = claim.scope
     kept = holder.peek_signing_key(scope)
     key = kept or holder.derive(claim.scope_date, claim.region)
@@ -59,10 +58,20 @@ def _date_from_http(claim: Claim, head: Head) -> int:
     return _DATE_MISSING if seconds is None else claim.set_timestamp(timestamp_text(seconds))
 
 
+def find_holder(ring: KeyRing, access_key: str, head: Head) -> KeyHolder:
+    """Whose key a request names. All keys here are lasting ones, so that no session token can belong to one."""
+    holder = ring.peek(access_key)
+    if holder is None:
+        raise _unknown_access_key(access_key)
+    if has_security_token(head):
+        raise AuthFailure("InvalidToken", "The provided token is malformed or otherwise invalid.")
+    return holder
+
+
 # --- what S3 says ----------------------------------------------------------------------------------------
 
 
-def unknown_access_key(access_key: str) -> AuthFailure:
+def _unknown_access_key(access_key: str) -> AuthFailure:
     return AuthFailure(
         "InvalidAccessKeyId",
         "The AWS Access Key Id you provided does not exist in our records.",
@@ -129,12 +138,12 @@ _PLAIN: Final[dict[str, tuple[str, str]]] = {
         "A parameter of query-string authentication is given more than once.",
     ),
     "PAYLOAD_MISSING": ("InvalidRequest", "Missing required header for this request: x-amz-content-sha256"),
-    "PAYLOAD_UNSUPPORTED": ("NotImplemented", "Bodies signed with AWS4-ECDSA-P256-SHA256 are not supported."),
+    "PAYLOAD_UNSUPPORTED": ("NotImplemented", "In x-amz-content-sha256 AWS4-ECDSA-P256-SHA256 is not implemented."),
     "NOT_YET_VALID": ("AccessDenied", "Request is not valid yet"),
 }
 
 
-def _headers_not_signed(name: str) -> AuthFailure:
+def headers_not_signed(name: str) -> AuthFailure:
     return AuthFailure(
         "AccessDenied", "There were headers present in the request which were not signed", HeadersNotSigned=name
     )
@@ -154,8 +163,8 @@ _TOLD: Final[dict[str, Callable[[Complaint], AuthFailure]]] = {
     "PAYLOAD_NONSENSE": lambda of: nonsense(of.claim.payload_hash),
     "SKEWED": lambda of: too_skewed(of.claim.timestamp, of.now_s),
     "EXPIRED": lambda of: expired(of.claim.timestamp_s + of.claim.expires_s, of.now_s),
-    "HOST_UNSIGNED": lambda of: _headers_not_signed("host"),
-    "HEADER_UNSIGNED": lambda of: _headers_not_signed(of.claim.unsigned_header),
+    "HOST_UNSIGNED": lambda of: headers_not_signed("host"),
+    "HEADER_UNSIGNED": lambda of: headers_not_signed(of.claim.unsigned_header),
     "MISMATCH": _mismatch,
 }
 
@@ -177,6 +186,7 @@ _QUERY: Final[dict[str, str]] = {
     "SIGNED_HEADERS_MALFORMED": "X-Amz-SignedHeaders must be lower-case header names separated by semicolons",
     "EXPIRES_MALFORMED": "X-Amz-Expires should be a number",
     "EXPIRES_NEGATIVE": "X-Amz-Expires must be non-negative",
+    "EXPIRES_ZERO": "X-Amz-Expires must be at least 1 second",
     "EXPIRES_TOO_LONG": (
         "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than "
         "604800 seconds"

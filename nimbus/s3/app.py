@@ -27,6 +27,7 @@ from nimbus.s3.body import HeldBody, Pace, Receive, RequestBody
 from nimbus.s3.declared import declare, is_framed
 from nimbus.s3.errors import S3Error, error_document, from_state
 from nimbus.s3.markers import Wire
+from nimbus.s3.moved import moved_headers, new_headers
 from nimbus.s3.operations.table import BY_WIRE, OPERATIONS, Operation
 from nimbus.s3.unsupported import check_headers
 
@@ -43,7 +44,7 @@ class Exchange(msgspec.Struct):
     """A request while it is being answered. `body` is set once somebody began to read it."""
 
     head: Head
-    headers: dict[str, str]  # by lower-case name, text as Latin-1
+    headers: dict[str, str]  # by lower-case name, text as Latin-1; those moved into the query too, once it is verified
     receive: Receive
     request_id: str
     body: RequestBody | None = None
@@ -99,6 +100,8 @@ class App:
             self.meter.count_error(refusal.code)
             exchange.error = refusal.code
         headers = self._headers(exchange)
+        if "Region" in refusal.fields:  # HEAD has no document that could tell it
+            headers.append((b"x-amz-bucket-region", refusal.fields["Region"].encode()))
         body = b""
         if refusal.status not in _BODYLESS:
             resource = exchange.head.raw_path.decode("latin-1")
@@ -127,19 +130,22 @@ class App:
         target = router.split_target(head.raw_path, headers.get("host", ""), services.settings.domains)
         exchange.bucket, exchange.key = target.bucket, target.key
         query = router.Query.parse(head.raw_query)
-        wire = router.find(head.method, target.bucket, target.key, query, head.headers)
+        moved = moved_headers(query) if query.values else []
+        wire = router.find(head.method, target.bucket, target.key, query, head.headers + moved)
         exchange.operation = wire.name
         verified = services.verifier.verify(
             head, virtual_bucket=target.bucket if target.virtual else "", now_ms=services.clock.now_ms()
         )
         user = exchange.user = identity.require_user(verified.user)
+        new = new_headers(moved, headers)
+        headers = exchange.headers = headers | {name.decode(): value.decode("latin-1") for name, value in new}
         operation = BY_WIRE.get(wire)
         if operation is None:
             raise S3Error("NotImplemented", f"The operation {wire.name} is not implemented.")
         bucket_record = await identity.permit(services.store, user, operation.permission, target.bucket, headers)
         check_headers(headers)
         document = await self._take_body(exchange, wire, operation, verified)
-        request = await self._decode(wire, target, query, head, document)
+        request = await self._decode(wire, target, query, head.headers + new, document)
         context = Context(services, wire.name, target.bucket, target.key, user, headers, exchange.body, bucket_record)
         return self._encode(exchange, wire, await operation.handler(context, request))
 
@@ -161,10 +167,10 @@ class App:
         return None if wire.streams_in else await body.collect(codec.body_size_bytes_max(wire))
 
     async def _decode(
-        self, wire: Wire, target: router.Target, query: router.Query, head: Head, document: bytes | None
+        self, wire: Wire, target: router.Target, query: router.Query, headers: Headers, document: bytes | None
     ) -> Any:
         """The typed input; a large document is read on a thread, because it would hold up everybody else's requests."""
-        arguments = (wire, target.bucket, target.key, query, head.headers, document)
+        arguments = (wire, target.bucket, target.key, query, headers, document)
         if document is None or len(document) <= DOCUMENT_INLINE_SIZE_BYTES_MAX:
             return codec.decode(*arguments)
         return await asyncio.get_running_loop().run_in_executor(self.services.hashing, codec.decode, *arguments)

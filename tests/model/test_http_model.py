@@ -109,6 +109,20 @@ odd_queries = st.sampled_from(
         *("response-content-type=text%2Fplain", "response-expires=a%0D%0Ab", "response-cache-control=a+b%20c"),
         *("response-content-type=a&response-content-type=b", "x-id=GetObject", "x-id=PutObject"),
         *("%zz", "=", "&", "a=b", "delete", "location"),
+        *(
+            "x-amz-meta-Moved=a+b",
+            "X-Amz-Meta-Colour=red",
+            "If-None-Match=%2A",
+            "if-match=%22x%22",
+            "range=bytes%3D0-1",
+        ),
+        *("x-amz-acl=public-read", "X-Amz-Storage-Class=GLACIER", "x-amz-expected-bucket-owner=111122223333"),
+        *(
+            "x-amz-checksum-mode=ENABLED",
+            "x-amz-checksum-crc32=AAAAAA%3D%3D",
+            "content-md5=nonsense",
+            "X-Amz-Acl=%0D%0A",
+        ),
     ]
 )
 signatures = st.sampled_from(

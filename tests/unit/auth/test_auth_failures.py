@@ -22,6 +22,7 @@ from tests.unit.auth.sigv4_oracle import (
 
 HOST = (b"host", b"localhost:8080")
 DATE = (b"x-amz-date", b"20130524T000000Z")
+TOKEN = (b"x-amz-security-token", b"made/up==")
 
 
 def fail(head: Head, *, now_ms: int = NOW_MS, region: str = "us-east-1") -> AuthFailure:
@@ -175,6 +176,7 @@ TABLE: dict[str, tuple[Head, str]] = {
     "presigned without expiry": (edited(sign_query(), b"X-Amz-Expires", b"X-Amz-Other"), PARAMETERS),
     "presigned with expiry nonsense": (sign_query(expires="1_0"), PARAMETERS),
     "presigned with negative expiry": (sign_query(expires="-1"), PARAMETERS),
+    "presigned for no time": (sign_query(expires="0"), PARAMETERS),
     "presigned for over a week": (sign_query(expires="604801"), PARAMETERS),
     "presigned for ages": (sign_query(expires="9" * 40), PARAMETERS),
     "presigned for another region": (sign_query(scope="20130524/eu-west-1/s3/aws4_request"), PARAMETERS),
@@ -191,6 +193,32 @@ TABLE: dict[str, tuple[Head, str]] = {
     "presigned with an unsigned x-amz header": (
         Head("GET", b"/test.txt", sign_query().raw_query, [*sign_query().headers, (b"x-amz-acl", b"public-read")]),
         "AccessDenied",
+    ),
+    # --- session tokens: no key here is a passing one ---
+    "made-up token": (sign_header(headers=[*PLAIN_HEADERS, TOKEN]), "InvalidToken"),
+    "made-up token with a wrong signature": (
+        sign_header(headers=[*PLAIN_HEADERS, TOKEN], secret="wrong"),
+        "InvalidToken",
+    ),
+    "made-up token of nobody": (
+        sign_header(headers=[*PLAIN_HEADERS, TOKEN], access_key="NOBODY"),
+        "InvalidAccessKeyId",
+    ),
+    "made-up token in the query of a signed head": (sign_header(query=b"X-Amz-Security-Token=x"), "InvalidToken"),
+    "presigned with a made-up token": (sign_query(query=b"X-Amz-Security-Token=x%2F"), "InvalidToken"),
+    "presigned with a made-up token in a header": (sign_query(headers=(HOST, TOKEN)), "InvalidToken"),
+    "sigv2 with a made-up token": (
+        Head("GET", b"/b/k", b"", [DATE, TOKEN, (b"authorization", f"AWS {ACCESS_KEY}:c2ln".encode())]),
+        "InvalidToken",
+    ),
+    "sigv2 presigned with a made-up token": (
+        Head(
+            "GET",
+            b"/b/k",
+            f"AWSAccessKeyId={ACCESS_KEY}&Expires=1469353600&Signature=c2ln&x-amz-security-token=x".encode(),
+            [HOST],
+        ),
+        "InvalidToken",
     ),
     # --- bounds and broken heads ---
     "broken escape in the path": (sign_header(path=b"/a%zz", path_as_signed=b"/a%zz"), "InvalidURI"),
@@ -218,6 +246,18 @@ def test_every_status_of_the_core_has_an_error() -> None:
         claim = Claim(head.method, head.raw_path, head.raw_query, head.headers)
         for status in range(1, len(STATUSES)):
             assert failure(status, claim, "us-east-1", 0).code in CODES, STATUSES[status]
+
+
+def test_an_empty_token_is_none() -> None:
+    """Some clients send the header whether they have a token or not."""
+    head = sign_header(headers=[*PLAIN_HEADERS, (b"x-amz-security-token", b"")])
+    assert verifier().verify(head, virtual_bucket="", now_ms=NOW_MS).user == USER
+
+
+def test_a_presigned_request_lives_for_a_second_at_least() -> None:
+    """ "The minimum value you can set is 1" (Authenticating Requests: Using Query Parameters, X-Amz-Expires)."""
+    assert fail(sign_query(expires="0")).message == "X-Amz-Expires must be at least 1 second"
+    assert verifier().verify(sign_query(expires="1"), virtual_bucket="", now_ms=NOW_MS + 1000).user == USER
 
 
 def test_the_right_region_is_told() -> None:

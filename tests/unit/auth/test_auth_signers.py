@@ -119,12 +119,18 @@ def test_botocore_signs_v2_headers_as_we_verify_them(
 
 
 @settings(max_examples=60, deadline=None)
-@given(key=keys, query=st.lists(subresources, max_size=4, unique=True))
-def test_botocore_presigns_v2_as_we_verify_it(key: str, query: list[str]) -> None:
+@given(key=keys, query=st.lists(subresources, max_size=4, unique=True), headers=metadata)
+def test_botocore_presigns_v2_as_we_verify_it(key: str, query: list[str], headers: dict[str, str]) -> None:
     url = f"http://localhost/bucket/{quote(key, safe='/~')}" + ("?" + "&".join(query) if query else "")
-    request = AWSRequest("GET", url, headers={"x-amz-security-token": "t+/="})
+    content = {"Content-Type": "text/plain; a=b", "Content-MD5": "t+/="}
+    request = AWSRequest("PUT", url, headers={**headers, **content})
     head = sign_with_botocore(_frozen(HmacV1QueryAuth(CREDENTIALS), "1369353660"), request)
-    check(Head(head.method, head.raw_path, head.raw_query, [(b"host", b"localhost")]))
+    sent_again = [(name.encode(), value.encode()) for name, value in headers.items()]
+    for more in ([], [(b"content-type", content["Content-Type"].encode())], sent_again):
+        check(Head(head.method, head.raw_path, head.raw_query, [(b"host", b"localhost"), *more]))
+    for name in (b"content-type", b"x-amz-meta-other"):
+        with pytest.raises(AuthFailure):
+            check(Head(head.method, head.raw_path, head.raw_query, [(b"host", b"localhost"), (name, b"text/html")]))
 
 
 def _sign_with_awscrt(kind: AwsSignatureType, url: str, headers: dict[str, str], **options: object) -> Head:

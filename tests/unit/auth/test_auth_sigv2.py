@@ -8,10 +8,11 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
+from botocore.auth import HmacV1Auth
 
 from nimbus.auth.api import AuthFailure, BodyForm, Head
 from nimbus.auth.dates import parse_date
-from nimbus.auth.sigv2 import sign
+from nimbus.auth.sigv2 import SUBRESOURCES, SUBRESOURCES_LATE, sign
 from tests.unit.auth.sigv4_oracle import ACCESS_KEY, SECRET, USER, verifier
 
 BUCKET = "awsexamplebucket1"
@@ -88,7 +89,7 @@ def test_a_signature_fails_for_another_bucket_path_or_subresource(name: str) -> 
     assert code_of(head, "another", now_s) == "SignatureDoesNotMatch"
     moved = Head(head.method, head.raw_path + b"x", head.raw_query, head.headers)
     assert code_of(moved, bucket, now_s) == "SignatureDoesNotMatch"
-    for query in (b"versionId=1", b"%61cl=1", b"encryption"):
+    for query in (b"versionId=1", b"%61cl=1", b"tagging"):
         other = Head(head.method, head.raw_path, head.raw_query + b"&" + query, head.headers)
         assert code_of(other, bucket, now_s) == "SignatureDoesNotMatch"
 
@@ -174,6 +175,76 @@ def test_the_old_form_can_be_switched_off() -> None:
     head, bucket, now_s = published("object get")
     assert code_of(head, bucket, now_s, sigv2=False) == "InvalidRequest"
     assert code_of(presigned(), "johnsmith", 1_175_139_620, sigv2=False) == "InvalidRequest"
+
+
+@pytest.mark.parametrize("late", sorted(SUBRESOURCES_LATE))
+@pytest.mark.parametrize("signed", [True, False], ids=["signed", "not signed"])
+def test_a_late_subresource_may_be_signed_or_not_because_clients_differ(signed: bool, late: bytes) -> None:
+    """botocore's HmacV1Auth.QSAOfInterest has none of these; what it has must be signed."""
+    assert late.decode() not in HmacV1Auth.QSAOfInterest
+    covered = b"?%b&versionId=1" % late if signed else b"?versionId=1"
+    if signed and late > b"versionId":
+        covered = b"?versionId=1&%b" % late
+    date = b"Tue, 27 Mar 2007 19:36:42 +0000"
+    proof = sign(SECRET, b"GET\n\n\n" + date + b"\n/b/k" + covered)
+    headers = [(b"date", date), (b"authorization", f"AWS {ACCESS_KEY}:".encode() + proof)]
+    head = Head("GET", b"/b/k", b"versionId=1&" + late, headers)
+    assert verifier().verify(head, virtual_bucket="", now_ms=1_175_024_202_000).user == USER
+    other = Head("GET", b"/b/k", b"versionId=2&" + late, headers)
+    assert code_of(other, "", 1_175_024_202) == "SignatureDoesNotMatch"
+
+
+def test_every_subresource_that_botocore_signs_must_be_signed() -> None:
+    assert {name.encode() for name in HmacV1Auth.QSAOfInterest} <= SUBRESOURCES
+
+
+@pytest.mark.parametrize("query", [b"x-amz-acl=public-read", b"X-Amz-Meta-A=1", b"content-md5=a", b"Content-Type=b"])
+def test_a_header_in_the_query_of_a_signed_head_is_refused_because_this_form_does_not_sign_it(query: bytes) -> None:
+    head, bucket, now_s = published("object get")
+    moved = Head(head.method, head.raw_path, query, head.headers)
+    assert code_of(moved, bucket, now_s) == "AccessDenied"
+
+
+def moved(query: bytes, headers: tuple[tuple[bytes, bytes], ...], lines: bytes) -> Head:
+    """A presigned PUT of /b/k; `lines` is what its signature covers between the method and the resource."""
+    proof = quote(sign(SECRET, b"PUT\n" + lines + b"/b/k").decode(), safe="")
+    query += f"&AWSAccessKeyId={ACCESS_KEY}&Signature={proof}&Expires=1175139620".encode()
+    return Head("PUT", b"/b/k", query, [(b"host", b"h"), *headers])
+
+
+MOVED: dict[str, tuple[Head, bool]] = {
+    "content type": (moved(b"content-type=text%2Fplain", (), b"\ntext/plain\n1175139620\n"), True),
+    "content type in capitals": (moved(b"Content-Type=a%20b", (), b"\na b\n1175139620\n"), True),
+    "content md5": (moved(b"content-md5=a%2B%3D%3D", (), b"a+==\n\n1175139620\n"), True),
+    "content type that is sent as well": (
+        moved(b"content-type=text%2Fplain", ((b"content-type", b"text/plain"),), b"\ntext/plain\n1175139620\n"),
+        True,
+    ),
+    "another content type is sent": (
+        moved(b"content-type=text%2Fplain", ((b"content-type", b"text/html"),), b"\ntext/plain\n1175139620\n"),
+        False,
+    ),
+    "metadata": (moved(b"X-Amz-Meta-A=a+b", (), b"\n\n1175139620\nx-amz-meta-a:a b\n"), True),
+    "metadata that is sent as well": (
+        moved(b"x-amz-meta-a=1", ((b"x-amz-meta-a", b"1"),), b"\n\n1175139620\nx-amz-meta-a:1\n"),
+        True,
+    ),
+    "other metadata is sent": (
+        moved(b"x-amz-meta-a=1", ((b"x-amz-meta-a", b"2"),), b"\n\n1175139620\nx-amz-meta-a:1\n"),
+        False,
+    ),
+    "unsigned content type": (moved(b"content-type=text%2Fplain", (), b"\n\n1175139620\n"), False),
+}
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_headers_that_a_presigner_moved_into_the_query_are_signed_there(name: str) -> None:
+    """As botocore's HmacV1QueryAuth puts x-amz-*, content-md5 and content-type there."""
+    head, is_right = MOVED[name]
+    if is_right:
+        assert verifier().verify(head, virtual_bucket="", now_ms=1_175_139_620_000).user == USER
+    else:
+        assert code_of(head, "", 1_175_139_620) == "SignatureDoesNotMatch"
 
 
 @pytest.mark.parametrize(
