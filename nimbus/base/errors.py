@@ -73,6 +73,11 @@ class WriteRace(Conflict):
 class PartInvalid(NimbusError):
     """A part named in the request was not uploaded, or its ETag or checksum differs."""
 
+    def __init__(self, detail: str = "", number: int = 0, etag: str = "") -> None:
+        super().__init__(detail)
+        self.number = number  # as it was named; 0: no single one
+        self.etag = etag
+
 
 class PartOrderInvalid(NimbusError):
     """The parts are not named in ascending order."""
@@ -81,9 +86,23 @@ class PartOrderInvalid(NimbusError):
 class PartTooSmall(NimbusError):
     """A part other than the last is smaller than the smallest size allowed."""
 
+    def __init__(
+        self, detail: str = "", number: int = 0, etag: str = "", size_bytes: int = 0, size_bytes_min: int = 0
+    ) -> None:
+        super().__init__(detail)
+        self.number = number
+        self.etag = etag
+        self.size_bytes = size_bytes
+        self.size_bytes_min = size_bytes_min
+
 
 class ObjectTooLarge(NimbusError):
     """The object would be larger than the largest size allowed."""
+
+    def __init__(self, detail: str = "", size_bytes: int = 0, size_bytes_max: int = 0) -> None:
+        super().__init__(detail)
+        self.size_bytes = size_bytes
+        self.size_bytes_max = size_bytes_max
 
 
 class SizeMismatch(NimbusError):

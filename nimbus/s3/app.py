@@ -9,6 +9,7 @@ log under the request id and to nobody else.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import os
@@ -24,8 +25,8 @@ from nimbus.metrics.requests import RequestMeter
 from nimbus.s3 import codec, identity, router
 from nimbus.s3.api import Context, Reply, ReplyBody, Services
 from nimbus.s3.body import HeldBody, Pace, Receive, RequestBody
-from nimbus.s3.declared import declare, is_framed
-from nimbus.s3.errors import S3Error, error_document, from_state
+from nimbus.s3.declared import check_checksum_names, declare, is_framed
+from nimbus.s3.errors import S3Error, about, error_document, from_state
 from nimbus.s3.markers import Wire
 from nimbus.s3.moved import moved_headers, new_headers
 from nimbus.s3.operations.table import BY_WIRE, OPERATIONS, Operation
@@ -105,7 +106,8 @@ class App:
         body = b""
         if refusal.status not in _BODYLESS:
             resource = exchange.head.raw_path.decode("latin-1")
-            body = error_document(refusal, resource, exchange.request_id, self.host_id)
+            subject = about(refusal, exchange.bucket, exchange.key, _upload_id(exchange))
+            body = error_document(refusal, resource, exchange.request_id, self.host_id, subject)
             headers += (_XML, (b"content-length", b"%d" % len(body)))
         if refusal.status == 503:
             headers.append((b"retry-after", b"1"))
@@ -144,9 +146,16 @@ class App:
             raise S3Error("NotImplemented", f"The operation {wire.name} is not implemented.")
         bucket_record = await identity.permit(services.store, user, operation.permission, target.bucket, headers)
         check_headers(headers)
-        document = await self._take_body(exchange, wire, operation, verified)
-        request = await self._decode(wire, target, query, head.headers + new, document)
-        context = Context(services, wire.name, target.bucket, target.key, user, headers, exchange.body, bucket_record)
+        check_checksum_names(headers)
+        context = Context(services, wire.name, target.bucket, target.key, user, headers, bucket_record=bucket_record)
+        try:
+            document = await self._take_body(exchange, wire, operation, verified)
+            request = await self._decode(wire, target, query, head.headers + new, document)
+        except S3Error:
+            if operation.upload is not None:
+                await operation.upload(context, query.get("uploadId"))
+            raise
+        context.stream = exchange.body
         return self._encode(exchange, wire, await operation.handler(context, request))
 
     async def _take_body(
@@ -185,3 +194,10 @@ class App:
         if status not in _BODYLESS and exchange.head.method != "HEAD":
             headers.append((b"content-length", b"%d" % len(encoded.body)))
         return Answer(status, headers, encoded.body)
+
+
+def _upload_id(exchange: Exchange) -> str:
+    """The upload that a refused request named, "" for none."""
+    with contextlib.suppress(S3Error):
+        return router.Query.parse(exchange.head.raw_query).values.get("uploadId", "")
+    return ""

@@ -90,7 +90,8 @@ class S3Asgi:
                     return S3Error("InvalidRequest", f"The header {name} was given more than once.")
         coding = headers.get("transfer-encoding")
         if coding is not None and (coding.lower() != "chunked" or "content-length" in headers):
-            return S3Error("NotImplemented", "Of the header Transfer-Encoding only the value chunked is implemented.")
+            message = "Of the header Transfer-Encoding only the value chunked is implemented."
+            return S3Error("NotImplemented", message, Header="Transfer-Encoding")
         return None
 
     def _is_overloaded(self) -> bool:

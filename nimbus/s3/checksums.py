@@ -92,7 +92,12 @@ _ROWS: Final = (
 )
 ALGORITHMS: Final[dict[str, Algorithm]] = {row.name: row for row in _ROWS}
 BY_HEADER: Final[dict[str, Algorithm]] = {row.header: row for row in _ROWS}
-NAMES_TEXT: Final = ", ".join(ALGORITHMS)
+NAMES_TEXT: Final = ", ".join(sorted(ALGORITHMS))
+
+
+def kept_algorithm(declared: str) -> str:
+    """The algorithm that an upload's parts and object are kept with; `declared` is "" when it was created with none."""
+    return declared or DEFAULT_ALGORITHM
 
 
 class DigestSet:

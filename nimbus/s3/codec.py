@@ -192,7 +192,9 @@ def _chosen(name: str, text: str) -> str:
     value = text.upper() if name in CASELESS_VALUES else text
     if value not in VALUES[name]:
         refusal = CHECKED_VALUES[name]
-        raise S3Error(refusal.code, refusal.message, ArgumentName=name, ArgumentValue=text)
+        if refusal.code == "InvalidArgument":
+            raise _invalid(name, text, refusal.message)
+        raise S3Error(refusal.code, refusal.message, **({refusal.element: text} if refusal.element else {}))
     return value
 
 

@@ -6,7 +6,7 @@ body.py then holds the body to it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from nimbus.auth.api import BodyForm, Verified
@@ -17,6 +17,9 @@ from nimbus.s3.errors import S3Error
 _CHUNKED: Final = frozenset(
     {BodyForm.CHUNKED_SIGNED, BodyForm.CHUNKED_SIGNED_TRAILER, BodyForm.CHUNKED_UNSIGNED_TRAILER}
 )
+
+_CHECKSUM_PREFIX: Final = "x-amz-checksum-"
+_ABOUT_CHECKSUMS: Final = frozenset(_CHECKSUM_PREFIX + name for name in ("algorithm", "mode", "type"))
 
 
 def is_framed(verified: Verified) -> bool:
@@ -33,9 +36,16 @@ def declare(headers: Mapping[str, str], verified: Verified, *, digests: bool = T
     trailer = _trailer(verified)
     checksum = _checksum(headers)
     if checksum is not None and trailer is not None:
-        raise _more_than_one()
+        raise more_than_one()
     _check_announced(headers, trailer, checksum)
     return Declared(wire_size, payload_size, verified, _content_md5(headers), checksum, trailer)
+
+
+def check_checksum_names(headers: Iterable[str]) -> None:
+    """A checksum that nobody can compute is refused: the client would take it for verified. Raises InvalidRequest."""
+    for name in headers:
+        if name.startswith(_CHECKSUM_PREFIX) and name not in BY_HEADER and name not in _ABOUT_CHECKSUMS:
+            raise S3Error("InvalidRequest", "The algorithm type you specified in x-amz-checksum- header is invalid.")
 
 
 def _wire_size(headers: Mapping[str, str]) -> int | None:
@@ -62,7 +72,7 @@ def _checksum(headers: Mapping[str, str]) -> tuple[Algorithm, bytes] | None:
     if not names:
         return None
     if len(names) > 1:
-        raise _more_than_one()
+        raise more_than_one()
     name = names.pop()
     algorithm = BY_HEADER[name]
     digest = decode(headers[name], algorithm.size_bytes)
@@ -75,7 +85,7 @@ def _trailer(verified: Verified) -> Algorithm | None:
     if not verified.trailers:
         return None
     if len(verified.trailers) > 1:
-        raise _more_than_one()
+        raise more_than_one()
     algorithm = BY_HEADER.get(verified.trailers[0])
     if algorithm is None:
         raise S3Error("InvalidRequest", "The value specified in the x-amz-trailer header is not supported")
@@ -105,7 +115,8 @@ def _check_announced(
         raise S3Error("InvalidRequest", "Value for x-amz-sdk-checksum-algorithm header is invalid.")
 
 
-def _more_than_one() -> S3Error:
+def more_than_one() -> S3Error:
+    """The refusal of two checksums where one is expected."""
     return S3Error(
         "InvalidRequest",
         "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",

@@ -9,10 +9,14 @@ the program. The text of an internal error never reaches a client.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from nimbus.auth.api import AuthFailure
 from nimbus.base import errors as states
+
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 # code: (status, default message)
 CODES: Final[dict[str, tuple[int, str]]] = {
@@ -128,7 +132,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "InvalidObjectState": (403, "The operation is not valid for the object's storage class"),
     "InvalidPart": (
         400,
-        "One or more of the specified parts could not be found. The part may not have been uploaded, "
+        "One or more of the specified parts could not be found.  The part may not have been uploaded, "
         "or the specified entity tag may not match the part's entity tag.",
     ),
     "InvalidPartNumber": (416, "The requested partnumber is not satisfiable"),
@@ -208,6 +212,7 @@ STATES: Final[dict[type[states.NimbusError], str]] = {
     states.PartInvalid: "InvalidPart",
     states.PartOrderInvalid: "InvalidPartOrder",
     states.PartTooSmall: "EntityTooSmall",
+    states.ObjectTooLarge: "EntityTooLarge",
     states.SizeMismatch: "IncompleteBody",
     states.DigestMismatch: "BadDigest",
     states.EngineError: "InternalError",
@@ -220,7 +225,32 @@ STATES: Final[dict[type[states.NimbusError], str]] = {
     states.PeerGone: "IncompleteBody",
 }
 
-_ELEMENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+# What of the request an error is about: an element of its document. Whoever means something else (the source of a
+# copy) names that in the fields.
+_ABOUT_BUCKET: Final = frozenset(
+    {
+        "BucketAlreadyExists",
+        "BucketAlreadyOwnedByYou",
+        "BucketNotEmpty",
+        "InvalidBucketAclWithObjectOwnership",
+        "InvalidBucketName",
+        "NoSuchBucket",
+        "NoSuchBucketPolicy",
+        "NoSuchCORSConfiguration",
+        "NoSuchLifecycleConfiguration",
+        "NoSuchPublicAccessBlockConfiguration",
+        "NoSuchTagSet",
+        "NoSuchWebsiteConfiguration",
+        "ObjectLockConfigurationNotFoundError",
+        "OwnershipControlsNotFoundError",
+        "ReplicationConfigurationNotFoundError",
+        "ServerSideEncryptionConfigurationNotFoundError",
+    }
+)
+_ABOUT_KEY: Final = frozenset({"ConditionalRequestConflict", "NoSuchKey", "NoSuchVersion"})
+_ABOUT_UPLOAD: Final = frozenset({"InvalidPart", "InvalidPartOrder", "NoSuchUpload"})
+
+_ELEMENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _ESCAPES: Final = {
     **dict.fromkeys((*range(0x20), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF), "\ufffd"),
     **{ord("\t"): "\t", ord("\n"): "\n", ord("\r"): "&#13;"},
@@ -244,13 +274,41 @@ def from_state(error: states.NimbusError) -> S3Error:
     """What a client of S3 is told about a state of the store or of the verifier."""
     if isinstance(error, AuthFailure):
         return S3Error(error.code, error.message, **error.fields)
-    return S3Error(next(STATES[kind] for kind in type(error).__mro__ if kind in STATES))
+    return S3Error(next(STATES[kind] for kind in type(error).__mro__ if kind in STATES), "", **_elements(error))
 
 
-def error_document(error: S3Error, resource: str, request_id: str, host_id: str) -> bytes:
-    """The XML body of a refusal. It is well-formed whatever the client sent: characters that XML cannot hold
-    are replaced, because a client that cannot parse the document loses the code as well."""
-    elements = {"Code": error.code, "Message": error.message, **error.fields}
+def _elements(error: states.NimbusError) -> dict[str, str | int]:
+    """What a state knows of its cause, in S3's words."""
+    match error:
+        case states.PartInvalid(number=number) if number:
+            return {"PartNumber": number, "ETag": error.etag}
+        case states.PartTooSmall(number=number) if number:
+            sizes = {"ProposedSize": error.size_bytes, "MinSizeAllowed": error.size_bytes_min}
+            return {**sizes, "PartNumber": number, "ETag": error.etag}
+        case states.ObjectTooLarge(size_bytes=size) if size:
+            return {"ProposedSize": size, "MaxSizeAllowed": error.size_bytes_max}
+        case _:
+            return {}
+
+
+def about(error: S3Error, bucket: str, key: str, upload_id: str) -> dict[str, str]:
+    """The elements that name what of the request the error is about, as far as S3 shows them."""
+    if error.code in _ABOUT_BUCKET:
+        return {"BucketName": bucket}
+    if error.code in _ABOUT_KEY:
+        return {"Key": key}
+    return {"UploadId": upload_id} if error.code in _ABOUT_UPLOAD else {}
+
+
+def error_document(
+    error: S3Error, resource: str, request_id: str, host_id: str, subject: Mapping[str, str] = NOTHING
+) -> bytes:
+    """The XML body of a refusal; `subject` is what it is `about`.
+
+    It is well-formed whatever the client sent: characters that XML cannot hold are replaced, because a client that
+    cannot parse the document loses the code as well.
+    """
+    elements = {"Code": error.code, "Message": error.message, **subject, **error.fields}
     elements |= {"Resource": resource, "RequestId": request_id, "HostId": host_id}
     assert all(_ELEMENT_NAME.fullmatch(name) for name in elements), f"not names of elements: {list(elements)}"
     inner = "".join(f"<{name}>{text.translate(_ESCAPES)}</{name}>" for name, text in elements.items())

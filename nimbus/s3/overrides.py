@@ -16,6 +16,7 @@ from nimbus.base.limits import (
     XML_COMPLETE_SIZE_BYTES_MAX,
     XML_DELETE_SIZE_BYTES_MAX,
 )
+from nimbus.s3.checksums import NAMES_TEXT
 
 # --- for the generator ------------------------------------------------------------------------------------
 
@@ -123,13 +124,19 @@ class Refusal(msgspec.Struct, frozen=True):
 
     code: str
     message: str = ""  # the code's own when empty
+    element: str = ""  # of the error document that shows the value; an InvalidArgument always shows it
 
+
+_UNKNOWN_ALGORITHM: Final = Refusal(
+    "InvalidRequest",
+    f"Checksum algorithm provided is unsupported. Please try again with any of the valid types: [{NAMES_TEXT}]",
+)
 
 # Headers and parameters whose value must be one of the model's; all others reach the operation as they are.
 CHECKED_VALUES: Final = {
     "encoding-type": Refusal("InvalidArgument", "Invalid Encoding Method specified in Request"),
     "x-amz-acl": Refusal("InvalidArgument"),
-    "x-amz-checksum-algorithm": Refusal("InvalidRequest", "Checksum algorithm provided is unsupported."),
+    "x-amz-checksum-algorithm": _UNKNOWN_ALGORITHM,
     "x-amz-checksum-type": Refusal("InvalidRequest", "Value for x-amz-checksum-type header is invalid."),
     "x-amz-metadata-directive": Refusal("InvalidArgument", "Unknown metadata directive."),
     "x-amz-object-attributes": Refusal("InvalidArgument", "Invalid attribute name specified."),
@@ -137,10 +144,10 @@ CHECKED_VALUES: Final = {
     "x-amz-object-lock-mode": Refusal("InvalidArgument", "Unknown wormMode directive."),
     "x-amz-object-ownership": Refusal("InvalidArgument", "Invalid x-amz-object-ownership header"),
     "x-amz-optional-object-attributes": Refusal("InvalidArgument", "Invalid attribute name specified."),
-    "x-amz-sdk-checksum-algorithm": Refusal("InvalidRequest", "Checksum algorithm provided is unsupported."),
-    "x-amz-storage-class": Refusal("InvalidStorageClass"),
+    "x-amz-sdk-checksum-algorithm": _UNKNOWN_ALGORITHM,
+    "x-amz-storage-class": Refusal("InvalidStorageClass", element="StorageClassRequested"),
     "x-amz-tagging-directive": Refusal("InvalidArgument", "Unknown tagging directive."),
 }
 
 # Of those, the ones that clients also write in lower case; the operation sees them in upper case.
-CASELESS_VALUES: Final = frozenset({"x-amz-checksum-algorithm", "x-amz-sdk-checksum-algorithm"})
+CASELESS_VALUES: Final = frozenset({"x-amz-checksum-algorithm", "x-amz-checksum-type", "x-amz-sdk-checksum-algorithm"})

@@ -25,10 +25,11 @@ from nimbus.meta.patience import wait_ns
 from nimbus.metrics.storage import DataMeter
 from nimbus.s3 import codec, model
 from nimbus.s3.app import App, Exchange
-from nimbus.s3.checksums import DEFAULT_ALGORITHM, FULL_OBJECT
+from nimbus.s3.checksums import FULL_OBJECT, kept_algorithm
 from nimbus.s3.conditions import write_condition
 from nimbus.s3.errors import S3Error
 from nimbus.s3.operations.attributes import DEFAULT_CONTENT_TYPE, new_object
+from nimbus.s3.operations.multipart import check_part_checksum
 from nimbus.s3.router import Query
 from nimbus.server.plane_blobs import Blobs, NativeWrites
 from nimbus.server.plane_bodies import HeldBodies, failure_of
@@ -107,10 +108,9 @@ class PlaneUploads:
         bucket = self._handover.find_bucket(upload.bucket)
         _owner_only(upload.user_id)(bucket)
         if upload.upload_id:
-            algorithm = self._handover.find_upload(bucket, upload.key, upload.upload_id).checksum_algorithm
-            if algorithm and upload.given not in (None, algorithm):
-                raise S3Error("InvalidRequest")
-            return algorithm or DEFAULT_ALGORITHM
+            record = self._handover.find_upload(bucket, upload.key, upload.upload_id)
+            check_part_checksum(record, upload.given)
+            return kept_algorithm(record.checksum_algorithm)
         condition = _described(upload.bucket, upload.key, upload.user_id, upload.headers)[1]
         if condition is not None:
             condition(self._handover.peek_object(bucket, upload.key))
@@ -168,9 +168,11 @@ class PlaneUploads:
         self._refuse(upload, error)
 
     def _refuse(self, upload: Upload, error: BaseException) -> None:
-        head = Head("PUT", upload.path, b"", [])
+        query = b"uploadId=" + upload.upload_id.encode() if upload.upload_id else b""
+        exchange = Exchange(Head("PUT", upload.path, query, []), {}, _no_body, upload.request_id)
+        exchange.bucket, exchange.key = upload.bucket, upload.key
         reason = error if isinstance(error, Exception) else RuntimeError(repr(error))
-        answer = self._app.refuse(Exchange(head, {}, _no_body, upload.request_id), reason)
+        answer = self._app.refuse(exchange, reason)
         assert isinstance(answer.body, bytes), "refusals are documents"
         lines = [b"%b: %b\r\n" % header for header in answer.headers if header[0] not in _HEADERS_OF_THE_PLANE]
         upload.refuse(answer.status, b"".join(lines) + b"\r\n" + answer.body)

@@ -104,7 +104,6 @@ class CompletedPart(msgspec.Struct, frozen=True):
 
     number: int
     etag: str
-    checksums: dict[str, str] = {}
 
 
 class ObjectStore(Protocol):
@@ -206,7 +205,7 @@ class ObjectStore(Protocol):
     ) -> Object:
         """Make the named parts the object: metadata only, atomic. Repeating a completed call answers alike.
 
-        `digests` computes the object's ETag and checksums from the parts in order.
+        `digests` computes the object's ETag and checksums from the named parts in order, or refuses them.
         Raises `UploadMissing`, `PartInvalid`, `PartOrderInvalid`, `PartTooSmall`.
         """
         ...

@@ -121,7 +121,7 @@ class Completions:
         """Complete the upload as it is now; None when it changed meanwhile."""
         upload = unpack(Upload, attempt.upload_value)
         chosen = choose(named, await self._read_parts(attempt.upload_id))
-        check_sizes(chosen, self._part_size_bytes_min)
+        check_sizes(named, chosen, self._part_size_bytes_min)
         computed = digests(upload, chosen)
         parts = [
             Part(name.number, part.size, part.checksums.get(upload.checksum_algorithm, ""))
@@ -235,19 +235,19 @@ def choose(named: Sequence[CompletedPart], uploaded: dict[int, UploadedPart]) ->
     for name in named:
         part = uploaded.get(name.number)
         if part is None or part.etag != name.etag:
-            raise PartInvalid(f"Part {name.number} was not uploaded or has another ETag.")
-        if any(part.checksums.get(algorithm) != checksum for algorithm, checksum in name.checksums.items()):
-            raise PartInvalid(f"Part {name.number} has another checksum.")
+            raise PartInvalid(f"Part {name.number} was not uploaded or has another ETag.", name.number, name.etag)
         chosen.append(part)
     return chosen
 
 
-def check_sizes(chosen: Sequence[UploadedPart], part_size_bytes_min: int) -> None:
+def check_sizes(named: Sequence[CompletedPart], chosen: Sequence[UploadedPart], part_size_bytes_min: int) -> None:
     """Raises `PartTooSmall`, `ObjectTooLarge`."""
-    if any(part.size < part_size_bytes_min for part in chosen[:-1]):
-        raise PartTooSmall
-    if sum(part.size for part in chosen) > OBJECT_SIZE_BYTES_MAX:
-        raise ObjectTooLarge
+    for name, part in zip(named[:-1], chosen[:-1], strict=True):
+        if part.size < part_size_bytes_min:
+            raise PartTooSmall("", name.number, name.etag, part.size, part_size_bytes_min)
+    size = sum(part.size for part in chosen)
+    if size > OBJECT_SIZE_BYTES_MAX:
+        raise ObjectTooLarge("", size, OBJECT_SIZE_BYTES_MAX)
 
 
 def _new_record(attempt: Attempt, upload: Upload, parts: Sequence[Part], digests: Digests) -> Object:

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import itertools
 import re
+import zlib
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, unquote
@@ -183,7 +184,7 @@ class TwoServers(RuleBasedStateMachine):
         self.objects: dict[str, bytes] = {}
         self.etags: dict[str, str] = {}
         self.uploads: dict[int, tuple[str, dict[int, bytes]]] = {}  # by number: key and parts
-        self.sha256_uploads: set[int] = set()  # which refuse parts that come with another checksum
+        self.composite: dict[int, str] = {}  # uploads that take only parts with this checksum
         self.seed = 0
         self.ways: Iterator[tuple[str, bool]] = itertools.repeat(("header", False))
         self.ask(Request("PUT", self.bucket), 200)
@@ -309,8 +310,7 @@ class TwoServers(RuleBasedStateMachine):
         if source not in self.objects:
             assert answer.status == 404
         elif answer.status == 200:
-            etag = self.etags[self.path_of(key)] if source == key else ""  # new metadata for the same bytes
-            self.remember(key, self.objects[source], etag)
+            self.remember(key, self.objects[source])
         else:
             assert (answer.status, source) == (400, key)  # onto itself, with nothing changed
 
@@ -327,14 +327,16 @@ class TwoServers(RuleBasedStateMachine):
 
     # --- uploads in parts ---
 
-    @rule(key=keys, algorithm=st.sampled_from(["", "CRC32", "SHA256"]))
-    def begin_upload(self, key: str, algorithm: str) -> None:
+    @rule(key=keys, algorithm=st.sampled_from(["", "CRC32", "SHA256"]), kind=st.sampled_from(["", "FULL_OBJECT"]))
+    def begin_upload(self, key: str, algorithm: str, kind: str) -> None:
         headers = (("x-amz-checksum-algorithm", algorithm),) if algorithm else ()
+        if algorithm == "CRC32" and kind:
+            headers += (("x-amz-checksum-type", kind),)
         self.servers.begin_upload(self.on_its_way(Request("POST", self.path_of(key), "uploads", headers)))
         upload = len(self.servers.native.uploads) - 1
         self.uploads[upload] = (key, {})
-        if algorithm == "SHA256":
-            self.sha256_uploads.add(upload)
+        if algorithm and len(headers) == 1:
+            self.composite[upload] = algorithm
 
     @precondition(lambda self: self.uploads)
     @rule(data=st.data(), number=st.integers(1, 3), size=st.sampled_from([0, 1000, 300_000, PART_SIZE_BYTES_MIN]))
@@ -346,7 +348,8 @@ class TwoServers(RuleBasedStateMachine):
         query = f"partNumber={number}&uploadId={{upload{upload}}}"
         request = Request("PUT", self.path_of(key), query, body=body, is_chunked=data.draw(st.booleans()))
         payload = data.draw(right_payloads)
-        is_refused = upload in self.sha256_uploads and payload.endswith("-TRAILER")
+        given = "CRC32" if payload.endswith("-TRAILER") else ""
+        is_refused = self.composite.get(upload, given) != given
         answer = self.ask(with_payload(request, payload, data.draw(chunk_sizes)), 400 if is_refused else 200)
         if is_refused:
             return
@@ -366,7 +369,10 @@ class TwoServers(RuleBasedStateMachine):
             named.reverse()
         elif damage == "absent":
             named.append((9, "0" * 32))
-        listed = "".join(f"<Part><PartNumber>{n}</PartNumber><ETag>{etag}</ETag></Part>" for n, etag in named)
+        listed = "".join(
+            f"<Part><PartNumber>{n}</PartNumber><ETag>{etag}</ETag>{self.checksum_of(upload, n)}</Part>"
+            for n, etag in named
+        )
         body = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
         answer = self.ask(Request("POST", self.path_of(key), f"uploadId={{upload{upload}}}", body=body), 200, 400)
         if answer.status == 200:
@@ -376,6 +382,14 @@ class TwoServers(RuleBasedStateMachine):
             for number in (1, len(named), len(named) + 1):
                 self.ask(Request("GET", self.path_of(key), f"partNumber={number}"))
                 self.ask(Request("HEAD", self.path_of(key), f"partNumber={number}"))
+
+    def checksum_of(self, upload: int, number: int) -> str:
+        """The element that a composite upload wants for each part when it is completed."""
+        _, parts = self.uploads[upload]
+        if upload not in self.composite or number not in parts:
+            return ""
+        crc = zlib.crc32(parts[number]).to_bytes(4)
+        return f"<ChecksumCRC32>{base64.b64encode(crc).decode()}</ChecksumCRC32>"
 
     @precondition(lambda self: self.uploads)
     @rule(data=st.data())

@@ -32,8 +32,8 @@ def begin(client: Any, bucket: str, **more: Any) -> str:
 
 def upload(client: Any, bucket: str, upload_id: str, number: int, data: bytes, **more: Any) -> dict[str, Any]:
     answer = client.upload_part(Bucket=bucket, Key="key", UploadId=upload_id, PartNumber=number, Body=data, **more)
-    named = {name: answer[name] for name in answer if name == "ETag" or name.startswith("Checksum")}
-    return {"PartNumber": number, **named}
+    checksums = {name: answer[name] for name in answer if more and name.startswith("Checksum")}
+    return {"PartNumber": number, "ETag": answer["ETag"], **checksums}
 
 
 def complete(client: Any, bucket: str, upload_id: str, parts: list[dict[str, Any]], **more: Any) -> Any:
@@ -70,8 +70,7 @@ def test_each_part_is_read_by_its_number(client: Any, bucket: str) -> None:
         client.get_object(Bucket=bucket, Key="key", PartNumber=4)
     assert code_of(refused) == (416, "InvalidPartNumber")
     attributes = client.get_object_attributes(Bucket=bucket, Key="key", ObjectAttributes=["ObjectParts", "ObjectSize"])
-    assert [part["Size"] for part in attributes["ObjectParts"]["Parts"]] == [PART, PART, 4]
-    assert attributes["ObjectParts"]["TotalPartsCount"] == 3
+    assert (attributes["ObjectParts"], attributes["ObjectSize"]) == ({"TotalPartsCount": 3}, 2 * PART + 4)
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
@@ -103,7 +102,7 @@ def test_checksums_of_both_types_are_those_of_amazon(name: str, kind: str, clien
     head = client.head_object(Bucket=bucket, Key="key", ChecksumMode="ENABLED")
     assert (head[field], head["ChecksumType"]) == (expected, kind)
     got = client.get_object(Bucket=bucket, Key="key", PartNumber=2)
-    assert (got["Body"].read(), got[field]) == (pieces[1], digests[1])
+    assert (got["Body"].read(), got.get(field)) == (pieces[1], digests[1] if kind == COMPOSITE else None)
 
 
 def test_parts_and_uploads_are_listed_in_pages(client: Any, bucket: str) -> None:

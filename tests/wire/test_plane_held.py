@@ -110,9 +110,10 @@ def test_many_large_uploads_at_once_are_each_what_was_sent(nodes: tuple[Node, No
 
 def test_parts_are_stored_and_completed(nodes: tuple[Node, Node]) -> None:
     bodies = [body_of(5 * MIB), body_of(200_000)]
+    checksum = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}
     for one in nodes:
         client = one.client()
-        upload = client.create_multipart_upload(Bucket="bucket", Key="parts", ChecksumAlgorithm="CRC32")["UploadId"]
+        upload = client.create_multipart_upload(Bucket="bucket", Key="parts", **checksum)["UploadId"]
         for number, body in enumerate(bodies, 1):
             assert put_v2(one, f"/bucket/parts?partNumber={number}&uploadId={upload}", body)[0] == 200
         listed = client.list_parts(Bucket="bucket", Key="parts", UploadId=upload)["Parts"]

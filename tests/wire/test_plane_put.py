@@ -199,9 +199,9 @@ def begin_upload(one: Node, **more: Any) -> str:
     return str(upload["UploadId"])
 
 
-@pytest.mark.parametrize("algorithm", ["", "CRC32", "SHA256"])
+@pytest.mark.parametrize("algorithm", ["", "CRC32", "CRC64NVME"])
 def test_parts_are_stored_and_completed(nodes: tuple[Node, Node], algorithm: str) -> None:
-    more = {"ChecksumAlgorithm": algorithm} if algorithm else {}
+    more = {"ChecksumAlgorithm": algorithm, "ChecksumType": "FULL_OBJECT"} if algorithm else {}
     ids = {one.port: begin_upload(one, **more) for one in nodes}
     bodies = {1: bytes(5 << 20), 2: b"the last one"}
     for number, body in bodies.items():

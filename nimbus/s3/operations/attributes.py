@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from nimbus.base.limits import USER_METADATA_SIZE_BYTES_MAX
-from nimbus.s3.checksums import ALGORITHMS
+from nimbus.s3.checksums import ALGORITHMS, FULL_OBJECT
 from nimbus.s3.errors import S3Error
 from nimbus.store.api import NewObject
 from nimbus.store.records import Object, Part
@@ -80,9 +80,11 @@ def checksum_fields(checksums: Mapping[str, str], checksum_type: str) -> dict[st
 
 
 def part_checksums(record: Object, part: Part | None) -> dict[str, str]:
-    """A part's own checksum; the object's when it has no parts."""
-    if part is None:
+    """What is told beside a part: its own checksum when parts have one, the object's when the part is all of it."""
+    if part is None or (record.checksum_type == FULL_OBJECT and part.size == record.size):
         return record.checksums
+    if record.checksum_type == FULL_OBJECT:
+        return {}
     return {name: part.checksum for name in record.checksums if part.checksum}
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
+from nimbus.base.errors import BucketMissing, ObjectMissing
 from nimbus.base.limits import PUT_SIZE_BYTES_MAX
 from nimbus.base.span import Span
 from nimbus.s3 import model
 from nimbus.s3.api import Context, Reply
-from nimbus.s3.checksums import ALGORITHMS, DEFAULT_ALGORITHM, FULL_OBJECT, DigestSet
+from nimbus.s3.checksums import DEFAULT_ALGORITHM, FULL_OBJECT, DigestSet
 from nimbus.s3.conditions import ReadConditions, check_copy_source, write_condition
 from nimbus.s3.errors import S3Error
 from nimbus.s3.identity import permit_source
@@ -20,8 +21,6 @@ from nimbus.s3.router import split_copy_source
 from nimbus.s3.unsupported import check_version
 from nimbus.store.api import Condition, Digests, Ingest, NewObject
 from nimbus.store.records import Object
-
-_DIRECTIVES: Final = (None, "COPY", "REPLACE")
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -33,11 +32,10 @@ class Source(msgspec.Struct, frozen=True):
 
 
 async def copy_object(ctx: Context, request: model.CopyObjectRequest) -> Reply:
-    """A new object with the bytes of another. Onto itself only metadata changes, and no byte is moved."""
+    """A new object with the bytes of another. Onto itself only metadata changes, and no byte is moved, unless the bytes
+    must be read for a checksum, or for the ETag of the whole that a copy of parts has."""
     directive = request.metadata_directive
-    if directive not in _DIRECTIVES:
-        raise S3Error("InvalidArgument", "Unknown metadata directive.", ArgumentName="x-amz-metadata-directive")
-    algorithm = _algorithm(request.checksum_algorithm)
+    algorithm = request.checksum_algorithm
     source = await find_source(ctx, request)
     record = source.record
     if record.size > PUT_SIZE_BYTES_MAX:
@@ -49,12 +47,12 @@ async def copy_object(ctx: Context, request: model.CopyObjectRequest) -> Reply:
     to_itself = (source.bucket, source.key) == (ctx.bucket, ctx.key)
     if directive == "REPLACE":
         new = new_object(request, ctx.user.user_id, checksum_type=FULL_OBJECT)
-    elif to_itself and not algorithm:
+    elif to_itself and not algorithm and request.storage_class is None:
         raise _nothing_changes()
     else:
         new = NewObject(ctx.user.user_id, record.content_type, record.headers, record.metadata, "", FULL_OBJECT)
     condition = write_condition(request.if_match, request.if_none_match)
-    if to_itself and algorithm in (None, *record.checksums):
+    if to_itself and not record.part_count and algorithm in (None, *record.checksums):
         written = await ctx.store.replace_metadata(ctx.bucket, ctx.key, new, _same_as(record, condition))
     else:
         written = await _copy(ctx, record, new, algorithm, condition)
@@ -73,8 +71,13 @@ async def find_source(ctx: Context, request: model.CopyObjectRequest | model.Upl
     """The source that the headers name. Raises AccessDenied, NoSuchKey, PreconditionFailed."""
     bucket, key, version_id = split_copy_source(request.copy_source)
     check_version(version_id or None)
-    await permit_source(ctx.store, ctx.user, "s3:GetObject", bucket, ctx.headers)
-    record = await ctx.store.find_object(bucket, key)
+    try:
+        await permit_source(ctx.store, ctx.user, "s3:GetObject", bucket, ctx.headers)
+        record = await ctx.store.find_object(bucket, key)
+    except BucketMissing:
+        raise S3Error("NoSuchBucket", BucketName=bucket) from None
+    except ObjectMissing:
+        raise S3Error("NoSuchKey", Key=key) from None
     conditions = ReadConditions(
         request.copy_source_if_match,
         request.copy_source_if_none_match,
@@ -127,14 +130,6 @@ async def _close(reading: Any) -> None:
     close = getattr(reading, "aclose", None)
     if close is not None:
         await close()
-
-
-def _algorithm(asked: str | None) -> str | None:
-    if asked is None:
-        return None
-    if asked.upper() not in ALGORITHMS:
-        raise S3Error("InvalidRequest", "Checksum algorithm provided is unsupported.")
-    return asked.upper()
 
 
 def _same_as(record: Object, condition: Condition | None) -> Condition:

@@ -1,4 +1,4 @@
-"""Multipart uploads: begin, upload and copy parts, list, complete, abort.
+"""Multipart uploads: begin, upload and copy parts, list, abort; see completing.py for their end.
 
 A part keeps the checksum that the upload was created with; when it was created with none, CRC64NVME, so that
 every finished object has a checksum of the whole. The client's own checksum of a part is verified whichever it is.
@@ -6,34 +6,22 @@ every finished object has a checksum of the whole. The client's own checksum of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 from nimbus.base.limits import PART_NUMBER_MAX, PART_SIZE_BYTES_MAX
 from nimbus.base.span import Span
 from nimbus.s3 import model
 from nimbus.s3.api import Context, Reply
-from nimbus.s3.checksums import (
-    ALGORITHMS,
-    COMPOSITE,
-    DEFAULT_ALGORITHM,
-    FULL_OBJECT,
-    NAMES_TEXT,
-    composite,
-    full_object,
-    multipart_etag,
-)
-from nimbus.s3.conditions import write_condition
+from nimbus.s3.checksums import ALGORITHMS, DEFAULT_ALGORITHM, FULL_OBJECT, kept_algorithm
 from nimbus.s3.errors import S3Error
-from nimbus.s3.operations.attributes import CHECKSUM_FIELDS, STORAGE_CLASS, checksum_fields, new_object
+from nimbus.s3.operations.attributes import CHECKSUM_FIELDS, STORAGE_CLASS, new_object
 from nimbus.s3.operations.buckets import owner_of
 from nimbus.s3.operations.copying import copy_span, find_source
 from nimbus.s3.operations.listing import common_prefixes, encoding, page_limit
-from nimbus.s3.operations.objects import check_early, take_in
+from nimbus.s3.operations.objects import take_in
 from nimbus.s3.ranges import parse_copy_range
-from nimbus.store.api import CompletedPart, Digests
+from nimbus.store.api import Digests
 from nimbus.store.records import Upload, UploadedPart
 
 
@@ -55,51 +43,49 @@ async def create_multipart_upload(ctx: Context, request: model.CreateMultipartUp
 
 def _checksum_choice(algorithm: str | None, checksum_type: str | None) -> tuple[str, str]:
     """The algorithm ("" for the default) and type of an upload's checksums. Raises InvalidRequest."""
-    name = (algorithm or "").upper()
-    if name and name not in ALGORITHMS:
-        raise S3Error(
-            "InvalidRequest",
-            f"Checksum algorithm provided is unsupported. Please try again with any of the valid types: [{NAMES_TEXT}]",
-        )
-    kind = (checksum_type or "").upper()
-    if kind and not name:
+    if checksum_type and not algorithm:
         raise S3Error(
             "InvalidRequest",
             "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.",
         )
-    allowed = ALGORITHMS[name or DEFAULT_ALGORITHM].types
-    if kind and kind not in (COMPOSITE, FULL_OBJECT):
-        raise S3Error("InvalidRequest", "Value for x-amz-checksum-type header is invalid.")
-    if kind and kind not in allowed:
+    allowed = ALGORITHMS[algorithm or DEFAULT_ALGORITHM].types
+    if algorithm and checksum_type and checksum_type not in allowed:
         raise S3Error(
             "InvalidRequest",
-            f"The {kind} checksum type cannot be used with the {name.lower()} checksum algorithm.",
+            f"The {checksum_type} checksum type cannot be used with the {algorithm.lower()} checksum algorithm.",
         )
-    return name, kind or allowed[0]
+    return algorithm or "", checksum_type or allowed[0]
 
 
 async def upload_part(ctx: Context, request: model.UploadPartRequest) -> Reply:
     """Store one part; the same number again replaces it."""
-    _check_part_number(request.part_number)
+    check_part_number(request.part_number)
     upload = await ctx.store.find_upload(ctx.bucket, ctx.key, request.upload_id)
     given = ctx.body.declared.checksum_names
-    if upload.checksum_algorithm and given and given != (upload.checksum_algorithm,):
-        raise S3Error(
-            "InvalidRequest",
-            f"Checksum Type mismatch occurred, expected checksum Type: {upload.checksum_algorithm.lower()}, "
-            f"actual checksum Type: {given[0].lower()}",
-        )
-    ingest, received = await take_in(ctx, PART_SIZE_BYTES_MAX, (_algorithm(upload),))
+    check_part_checksum(upload, given[0] if given else None)
+    ingest, received = await take_in(ctx, PART_SIZE_BYTES_MAX, (kept_algorithm(upload.checksum_algorithm),))
     digests = Digests(received.md5.hex(), received.checksums)
     part = await ctx.store.put_part(ctx.bucket, ctx.key, request.upload_id, request.part_number, ingest, digests)
-    shown = given or (_algorithm(upload),)
+    shown = given or (kept_algorithm(upload.checksum_algorithm),)
     fields: dict[str, Any] = {CHECKSUM_FIELDS[name]: received.checksums[name] for name in shown}
     return Reply(model.UploadPartOutput(etag=f'"{part.etag}"', **fields))
 
 
+def check_part_checksum(upload: Upload, given: str | None) -> None:
+    """Whether a part may come with this checksum. Only FULL_OBJECT ones can be had without the client's."""
+    declared = upload.checksum_algorithm
+    if not declared or given == declared or (given is None and upload.checksum_type == FULL_OBJECT):
+        return
+    raise S3Error(
+        "InvalidRequest",
+        f"Checksum Type mismatch occurred, expected checksum Type: {declared.lower()}, "
+        f"actual checksum Type: {(given or 'null').lower()}",
+    )
+
+
 async def upload_part_copy(ctx: Context, request: model.UploadPartCopyRequest) -> Reply:
     """Store a part with bytes of another object."""
-    _check_part_number(request.part_number)
+    check_part_number(request.part_number)
     upload = await ctx.store.find_upload(ctx.bucket, ctx.key, request.upload_id)
     record = (await find_source(ctx, request)).record
     span = Span(0, record.size)
@@ -107,7 +93,7 @@ async def upload_part_copy(ctx: Context, request: model.UploadPartCopyRequest) -
         span = parse_copy_range(request.copy_source_range, record.size)
     if span.size > PART_SIZE_BYTES_MAX:
         raise S3Error("EntityTooLarge", ProposedSize=span.size, MaxSizeAllowed=PART_SIZE_BYTES_MAX)
-    ingest, digests = await copy_span(ctx, record, span, (_algorithm(upload),))
+    ingest, digests = await copy_span(ctx, record, span, (kept_algorithm(upload.checksum_algorithm),))
     part = await ctx.store.put_part(ctx.bucket, ctx.key, request.upload_id, request.part_number, ingest, digests)
     return Reply(
         model.UploadPartCopyOutput(
@@ -116,96 +102,6 @@ async def upload_part_copy(ctx: Context, request: model.UploadPartCopyRequest) -
             )
         )
     )
-
-
-async def complete_multipart_upload(ctx: Context, request: model.CompleteMultipartUploadRequest) -> Reply:
-    """Make the named parts the object."""
-    parts = _completed_parts(request.multipart_upload)
-    condition = write_condition(request.if_match, request.if_none_match)
-    await check_early(ctx, condition)
-    record = await ctx.store.complete_upload(
-        ctx.bucket, ctx.key, request.upload_id, parts, _digests_of(request), condition
-    )
-    if record.etag != multipart_etag([part.etag for part in parts]):
-        raise S3Error("NoSuchUpload")  # it was completed before, with other parts: this is no repetition
-    host = ctx.headers.get("host", "")
-    return Reply(
-        model.CompleteMultipartUploadOutput(
-            location=f"http://{host}/{ctx.bucket}/{quote(ctx.key)}",
-            bucket=ctx.bucket,
-            key=ctx.key,
-            etag=f'"{record.etag}"',
-            **checksum_fields(record.checksums, record.checksum_type),
-        )
-    )
-
-
-def _completed_parts(document: model.CompletedMultipartUpload | None) -> list[CompletedPart]:
-    named = (document.parts if document is not None else None) or []
-    if not named:
-        raise S3Error("MalformedXML")
-    parts = []
-    for part in named:
-        if part.part_number is None or part.etag is None:
-            raise S3Error("MalformedXML")
-        _check_part_number(part.part_number)
-        checksums = {name: value for name, field in CHECKSUM_FIELDS.items() if (value := getattr(part, field))}
-        parts.append(CompletedPart(part.part_number, part.etag.strip('"'), checksums))
-    return parts
-
-
-def _digests_of(
-    request: model.CompleteMultipartUploadRequest,
-) -> Callable[[Upload, list[UploadedPart]], Digests]:
-    """Computes ETag and checksum of the finished object, and holds them to what the client expects of it."""
-
-    def compute(upload: Upload, parts: list[UploadedPart]) -> Digests:
-        size = sum(part.size for part in parts)
-        if request.mpu_object_size not in (None, size):
-            raise S3Error(
-                "InvalidRequest",
-                f"The provided 'x-amz-mp-object-size' header value {request.mpu_object_size} does not match what was "
-                f"computed: {size}",
-            )
-        if request.checksum_type is not None and request.checksum_type.upper() != upload.checksum_type:
-            raise S3Error(
-                "InvalidRequest",
-                f"The upload was created using the {upload.checksum_type} checksum mode. The complete request must "
-                "use the same checksum mode.",
-            )
-        name, value = _whole_checksum(upload, parts)
-        _check_expected(request, name, value)
-        return Digests(multipart_etag([part.etag for part in parts]), {name: value} if value else {})
-
-    return compute
-
-
-def _whole_checksum(upload: Upload, parts: list[UploadedPart]) -> tuple[str, str]:
-    """Name and value of the object's checksum; no value when a part was kept without."""
-    algorithm = ALGORITHMS[_algorithm(upload)]
-    values = [part.checksums.get(algorithm.name, "") for part in parts]
-    if not all(values):
-        return algorithm.name, ""
-    if upload.checksum_type == COMPOSITE:
-        return algorithm.name, composite(algorithm, values)
-    sizes = (part.size for part in parts)
-    return algorithm.name, full_object(algorithm, zip(values, sizes, strict=True))
-
-
-def _check_expected(request: model.CompleteMultipartUploadRequest, name: str, value: str) -> None:
-    """The checksum headers of this request speak of the finished object."""
-    for other, field in CHECKSUM_FIELDS.items():
-        expected = getattr(request, field)
-        if expected is None:
-            continue
-        if other != name:
-            raise S3Error(
-                "InvalidRequest",
-                f"The upload was created using a {name.lower()} checksum. The complete request must use the same "
-                f"checksum, not {other.lower()}.",
-            )
-        if value not in (expected, f"{expected}{value[value.rfind('-') :] if '-' in value else ''}"):
-            raise S3Error("BadDigest", f"The {name} you specified did not match the calculated checksum.")
 
 
 async def abort_multipart_upload(ctx: Context, request: model.AbortMultipartUploadRequest) -> Reply:
@@ -294,11 +190,8 @@ def _shown(upload: Upload, part: UploadedPart) -> dict[str, Any]:
     return {CHECKSUM_FIELDS[name]: part.checksums[name]} if name in part.checksums else {}
 
 
-def _algorithm(upload: Upload) -> str:
-    return upload.checksum_algorithm or DEFAULT_ALGORITHM
-
-
-def _check_part_number(number: int) -> None:
+def check_part_number(number: int) -> None:
+    """Raises InvalidArgument."""
     if not 1 <= number <= PART_NUMBER_MAX:
         raise S3Error(
             "InvalidArgument",

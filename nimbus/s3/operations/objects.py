@@ -11,7 +11,7 @@ from nimbus.base.span import Span
 from nimbus.s3 import model
 from nimbus.s3.api import Context, ObjectBody, Reply
 from nimbus.s3.body import Received, Sink
-from nimbus.s3.checksums import DEFAULT_ALGORITHM, FULL_OBJECT
+from nimbus.s3.checksums import COMPOSITE, DEFAULT_ALGORITHM, FULL_OBJECT
 from nimbus.s3.conditions import ReadConditions, is_unmodified, write_condition
 from nimbus.s3.errors import S3Error
 from nimbus.s3.operations.attributes import (
@@ -195,13 +195,17 @@ async def get_object_attributes(ctx: Context, request: model.GetObjectAttributes
     check_version(request.version_id)
     wanted = set(request.object_attributes)
     if not wanted:
-        raise S3Error("InvalidArgument", "Invalid attribute name specified.", ArgumentName="x-amz-object-attributes")
+        raise S3Error(
+            "InvalidRequest",
+            "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty",
+        )
     record = await ctx.store.find_object(ctx.bucket, ctx.key)
     output: dict[str, Any] = {"last_modified": record.modified_http}
     if "ETag" in wanted:
         output["etag"] = record.etag
     if "Checksum" in wanted and record.checksums:
-        output["checksum"] = model.Checksum(**checksum_fields(record.checksums, record.checksum_type))
+        values = {name: value.partition("-")[0] for name, value in record.checksums.items()}
+        output["checksum"] = model.Checksum(**checksum_fields(values, record.checksum_type))
     if "ObjectParts" in wanted and record.part_count:
         output["object_parts"] = await _parts(ctx, record, request)
     if "StorageClass" in wanted:
@@ -214,6 +218,9 @@ async def get_object_attributes(ctx: Context, request: model.GetObjectAttributes
 async def _parts(
     ctx: Context, record: Object, request: model.GetObjectAttributesRequest
 ) -> model.GetObjectAttributesParts:
+    """The parts themselves are shown only where they have checksums of their own."""
+    if record.checksum_type != COMPOSITE:
+        return model.GetObjectAttributesParts(total_parts_count=record.part_count)
     limit = _PARTS_PAGE_MAX if request.max_parts is None else min(request.max_parts, _PARTS_PAGE_MAX)
     after = request.part_number_marker or 0
     parts, more = await ctx.store.list_object_parts(record, after, limit)

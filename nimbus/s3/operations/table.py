@@ -7,14 +7,15 @@ line answers NotImplemented.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
 
-from nimbus.s3.api import Handler
+from nimbus.s3.api import Context, Handler
 from nimbus.s3.markers import Wire
 from nimbus.s3.model import WIRES
-from nimbus.s3.operations import buckets, copying, deleting, listing, multipart, objects, unconfigured
+from nimbus.s3.operations import buckets, completing, copying, deleting, listing, multipart, objects, unconfigured
 
 
 class Operation(msgspec.Struct, frozen=True):
@@ -24,6 +25,9 @@ class Operation(msgspec.Struct, frozen=True):
     handler: Handler
     permission: str
     body_checksums: bool = True  # False: x-amz-checksum-* speak of the object, not of this request's body
+    upload: Callable[[Context, str], Awaitable[None]] | None = (
+        None  # raises when it is missing, before a document is bad
+    )
 
 
 OPERATIONS: Final = (
@@ -48,7 +52,9 @@ OPERATIONS: Final = (
     Operation("UploadPartCopy", multipart.upload_part_copy, "s3:PutObject"),
     Operation("ListParts", multipart.list_parts, "s3:ListMultipartUploadParts"),
     Operation("ListMultipartUploads", multipart.list_multipart_uploads, "s3:ListBucketMultipartUploads"),
-    Operation("CompleteMultipartUpload", multipart.complete_multipart_upload, "s3:PutObject", body_checksums=False),
+    Operation(
+        "CompleteMultipartUpload", completing.complete_multipart_upload, "s3:PutObject", False, completing.check_upload
+    ),
     Operation("AbortMultipartUpload", multipart.abort_multipart_upload, "s3:AbortMultipartUpload"),
 )
 

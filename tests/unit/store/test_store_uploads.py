@@ -59,7 +59,7 @@ async def test_what_was_said_at_the_beginning_is_kept_with_the_object(node: Node
         "b",
         "k",
         upload_id,
-        [CompletedPart(1, "tag", {"CRC32": "abcd"})],
+        [CompletedPart(1, "tag")],
         lambda u, p: Digests("x-1", {"CRC32": "q-1"}),
         None,
     )
@@ -128,7 +128,6 @@ async def test_parts_that_are_not_named_are_freed(node: Node) -> None:
         ([CompletedPart(1, etag_of(FEW[1])), CompletedPart(1, etag_of(FEW[1]))], PartOrderInvalid),
         ([CompletedPart(3, etag_of(FEW[1]))], PartInvalid),
         ([CompletedPart(1, etag_of(FEW[2]))], PartInvalid),
-        ([CompletedPart(1, etag_of(FEW[1]), {"CRC32": "aaaa"})], PartInvalid),
         ([CompletedPart(6, "tiny"), CompletedPart(7, "tiny")], PartTooSmall),
     ],
 )
@@ -149,10 +148,14 @@ async def test_wrong_completion_is_refused_and_the_upload_stays(
 
 
 def test_object_beyond_the_largest_size_is_refused() -> None:
-    half = UploadedPart(OBJECT_SIZE_BYTES_MAX // 2, "tag", 0, ())
-    check_sizes([half, half], 4)
-    with pytest.raises(ObjectTooLarge):
-        check_sizes([half, half, UploadedPart(1, "tag", 0, ())], 4)
+    half, named = UploadedPart(OBJECT_SIZE_BYTES_MAX // 2, "tag", 0, ()), [CompletedPart(i, "tag") for i in (1, 2, 3)]
+    check_sizes(named[:2], [half, half], 4)
+    with pytest.raises(ObjectTooLarge) as refused:
+        check_sizes(named, [half, half, UploadedPart(1, "tag", 0, ())], 4)
+    assert (refused.value.size_bytes, refused.value.size_bytes_max) == (
+        OBJECT_SIZE_BYTES_MAX + 1,
+        OBJECT_SIZE_BYTES_MAX,
+    )
 
 
 async def test_repeated_completion_answers_alike_while_the_object_is_there(node: Node) -> None:
