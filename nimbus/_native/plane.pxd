@@ -111,6 +111,7 @@ cdef extern from "plane/target.h" nogil:
         pass
     ctypedef struct nb_read_query:
         unsigned int part_number
+        bint wants_checksums
         nb_span *overrides
     const char *nb_override_header(nb_override which)
     bint nb_query_read(nb_span query, const char *operation, nb_read_query *out)

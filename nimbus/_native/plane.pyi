@@ -58,8 +58,9 @@ def parse_target(path: bytes, host: bytes, domains: Iterable[str] = ()) -> tuple
 def is_plain_query(query: bytes, operation: bytes) -> bool:
     """Whether a raw query has nothing but a signature and `x-id` with the operation's name."""
 
-def read_query(query: bytes, operation: bytes) -> tuple[int | None, dict[bytes, bytes]] | None:
-    """The part number and the replaced headers that a raw query of a read asks for; None for what is not plain."""
+def read_query(query: bytes, operation: bytes) -> tuple[int | None, bool, dict[bytes, bytes]] | None:
+    """The part number, the checksums and the replaced headers that a raw query of a read asks for; None for what is not
+    plain."""
 
 def check_conditions(headers: list[tuple[bytes, bytes]], etag: bytes, modified_s: int) -> str:
     """One of "pass", "unmodified" (304), and "other" for what the embedded server should judge."""

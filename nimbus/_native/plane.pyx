@@ -130,7 +130,7 @@ def read_query(bytes query not None, bytes operation not None):
         if native.overrides[<int>which].len:
             size = nb_query_decode(native.overrides[<int>which], decoded)
             overrides[nb_override_header(<nb_override><int>which)] = decoded[:<size_t>size]
-    return native.part_number or None, overrides
+    return native.part_number or None, bool(native.wants_checksums), overrides
 
 
 def check_conditions(list headers not None, bytes etag not None, long long modified_s):

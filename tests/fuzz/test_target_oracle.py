@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from nimbus._native.plane import parse_target, read_query
 from nimbus.s3 import codec, model
 from nimbus.s3.errors import S3Error
+from nimbus.s3.moved import moved_headers
 from nimbus.s3.router import Query, check_bucket_name, split_target
 from tests.conftest import SCALE
 
@@ -68,7 +69,15 @@ FIELDS = {
     b"content-type": "response_content_type",
     b"expires": "response_expires",
 }
-NAMES = ("partNumber", "x-id", "X-Amz-Date", *(f"response-{name.decode()}" for name in FIELDS))
+NAMES = (
+    "partNumber",
+    "x-id",
+    "X-Amz-Date",
+    "X-Amz-Content-Sha256",
+    "x-amz-checksum-mode",
+    "X-Amz-Checksum-Mode",
+    *(f"response-{name.decode()}" for name in FIELDS),
+)
 VALUES = (
     "1",
     "7",
@@ -76,6 +85,7 @@ VALUES = (
     "10001",
     "07",
     "GetObject",
+    "ENABLED",
     "a",
     "b c",
     "+",
@@ -97,11 +107,16 @@ queries = st.lists(items.map(lambda item: f"{item[0]}={''.join(item[1])}"), max_
 @example("partNumber=1&partNumber=1")
 @example("response-expires=&response-expires=a")
 @example("response-content-type=a%20b+c%2B")
+@example("x-amz-checksum-mode=ENABLED&x-id=GetObject")
+@example("x-amz-checksum-mode=ENABLED&X-Amz-Checksum-Mode=ENABLED")
 def test_the_plane_reads_a_query_as_the_s3_room_does(query: str) -> None:
     native = read_query(query.encode(), b"GetObject")
     if native is None:
         return
-    request = codec.decode(READ, "bucket", "key", Query.parse(query.encode()), [], None)
+    parsed = Query.parse(query.encode())
+    request = codec.decode(READ, "bucket", "key", parsed, moved_headers(parsed), None)
     values = {name: getattr(request, field) for name, field in FIELDS.items()}
-    assert native == (request.part_number, {name: text.encode() for name, text in values.items() if text})
+    wants_checksums = request.checksum_mode == "ENABLED"
+    overrides = {name: text.encode() for name, text in values.items() if text}
+    assert native == (request.part_number, wants_checksums, overrides)
     assert request.version_id is None

@@ -124,6 +124,18 @@ def test_part_numbers_in_other_spellings(nodes: tuple[Node, Node], number: str) 
     both(nodes, f"/bucket/parts?partNumber={number}")
 
 
+def test_checksums_asked_for_in_the_query(nodes: tuple[Node, Node]) -> None:
+    for name, value in (("x-amz-checksum-mode", "ENABLED"), ("X-Amz-Checksum-Mode", "ENABLED")):
+        answer = both(nodes, f"/bucket/large?{name}={value}&x-id=GetObject", presigned=True)
+        assert (answer[0], "x-amz-checksum-sha256" in answer[1]) == (200, True)
+        both(nodes, f"/bucket/absent?{name}={value}", presigned=True)
+        answer = both(nodes, f"/bucket/large?{name}={value}", presigned=True, x_amz_checksum_mode="ENABLED")
+        assert (answer[0], "x-amz-checksum-sha256" in answer[1]) == (200, True)
+        assert both(nodes, f"/bucket/large?{name}={value}", x_amz_checksum_mode="DISABLED")[0] == 400
+    answer = both(nodes, "/bucket/large?x-amz-checksum-mode=DISABLED", presigned=True)
+    assert (answer[0], "x-amz-checksum-sha256" in answer[1]) == (200, False)
+
+
 def test_parts_beside_ranges_and_conditions(nodes: tuple[Node, Node]) -> None:
     assert both(nodes, "/bucket/parts?partNumber=4", Range="bytes=0-1")[0] == 400
     etag = nodes[0].client().head_object(Bucket="bucket", Key="parts")["ETag"]

@@ -12,9 +12,15 @@ static const nb_header *find(const nb_request *request, const char *name) {
     return nb_header_find(request->headers, request->headers_count, name);
 }
 
-static bool wants_checksums(const nb_request *request) {
+static bool wants_checksums(const nb_request *request, const nb_read_query *query) {
     const nb_header *mode = find(request, "x-amz-checksum-mode");
-    return mode && nb_span_is_nocase(mode->value, "enabled");
+    return query->wants_checksums || (mode && nb_span_is_nocase(mode->value, "enabled"));
+}
+
+/* What is said in two places may be said in two ways. */
+static bool is_said_twice(const nb_request *request, const nb_read_query *query) {
+    return (query->part_number && find(request, "range")) ||
+           (query->wants_checksums && find(request, "x-amz-checksum-mode"));
 }
 
 /* One part, or the whole of an object without parts, which is its own first one. */
@@ -44,7 +50,7 @@ static bool plan_range(nb_span range, const nb_entry *entry, nb_read_plan *plan)
 
 bool nb_read_plan_make(const nb_request *request, const nb_read_query *query, const nb_entry *entry, nb_read_plan *plan) {
     const nb_header *range = find(request, "range"), *if_range = find(request, "if-range");
-    if (range && query->part_number)
+    if (is_said_twice(request, query))
         return false;
     nb_validators validators = {entry->etag, entry->modified_http, entry->modified_s};
     nb_condition_verdict verdict = nb_conditions_check(request->headers, request->headers_count, &validators);
@@ -60,7 +66,7 @@ bool nb_read_plan_make(const nb_request *request, const nb_read_query *query, co
         is_there = plan_part(entry, query->part_number, plan);
     else if (range && !(if_range && !nb_if_range_holds(if_range->value, &validators)))
         is_there = plan_range(range->value, entry, plan);
-    if (!wants_checksums(request))
+    if (!wants_checksums(request, query))
         plan->checksum_headers.len = 0;
     return is_there;
 }
@@ -71,7 +77,7 @@ bool nb_read_is_plain(const nb_request *request, const nb_read_query *query) {
         if (name.len > 3 && memcmp(name.ptr, "if-", 3) == 0)
             return false;
     }
-    return !(query->part_number && find(request, "range"));
+    return !is_said_twice(request, query);
 }
 
 /* --- how it is written --------------------------------------------------------------------------------- */

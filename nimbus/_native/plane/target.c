@@ -119,14 +119,18 @@ bool nb_query_next(nb_span *query, nb_span *name, nb_span *value) {
     return true;
 }
 
-/* A signature, or the name of the operation as some SDKs add it. */
-static bool is_plain_parameter(nb_span name, nb_span value, const char *operation) {
-    static const char *const SIGNATURE[] = {"X-Amz-Algorithm", "X-Amz-Credential",    "X-Amz-Date",
-                                            "X-Amz-Expires",   "X-Amz-SignedHeaders", "X-Amz-Signature"};
+bool nb_query_signs(nb_span name) {
+    static const char *const SIGNATURE[] = {"X-Amz-Algorithm", "X-Amz-Credential",    "X-Amz-Date",      "X-Amz-Expires",
+                                            "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Content-Sha256"};
     for (size_t i = 0; i < sizeof SIGNATURE / sizeof *SIGNATURE; i++)
         if (nb_span_is(name, SIGNATURE[i]))
             return true;
-    return nb_span_is(name, "x-id") && nb_span_is(value, operation);
+    return false;
+}
+
+/* A signature, or the name of the operation as some SDKs add it. */
+static bool is_plain_parameter(nb_span name, nb_span value, const char *operation) {
+    return nb_query_signs(name) || (nb_span_is(name, "x-id") && nb_span_is(value, operation));
 }
 
 bool nb_query_is_plain(nb_span query, const char *operation) {
@@ -201,6 +205,13 @@ static bool take_override(nb_span name, nb_span value, nb_read_query *out) {
     return false;
 }
 
+/* Where a presigner puts the header of this name. Any other header there is for the embedded server. */
+static bool take_checksum_mode(nb_span name, nb_span value, nb_read_query *out) {
+    if (out->wants_checksums || !nb_span_is_nocase(name, "x-amz-checksum-mode") || !nb_span_is(value, "ENABLED"))
+        return false;
+    return out->wants_checksums = true;
+}
+
 bool nb_query_read(nb_span query, const char *operation, nb_read_query *out) {
     *out = (nb_read_query){0};
     for (nb_span name, value; nb_query_next(&query, &name, &value);) {
@@ -208,7 +219,8 @@ bool nb_query_read(nb_span query, const char *operation, nb_read_query *out) {
             return false;
         bool is_known = nb_span_is(name, "partNumber") ? take_part_number(value, out)
                                                        : is_plain_parameter(name, value, operation) ||
-                                                             take_override(name, value, out);
+                                                             take_override(name, value, out) ||
+                                                             take_checksum_mode(name, value, out);
         if (!is_known)
             return false;
     }

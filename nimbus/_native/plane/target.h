@@ -41,6 +41,9 @@ static inline nb_span nb_target_name(const nb_target *target) {
 /* Take the next `name=value` off a raw query; false at the end. */
 bool nb_query_next(nb_span *query, nb_span *name, nb_span *value);
 
+/* Whether this is the name of a part of a signature. What it says is read with the signature. */
+bool nb_query_signs(nb_span name);
+
 /* Whether the query has nothing but a signature and the name of the operation, as some SDKs add it. */
 bool nb_query_is_plain(nb_span query, const char *operation);
 
@@ -60,6 +63,7 @@ const char *nb_override_header(nb_override which); /* its name in lower case */
 /* What the query of a GetObject or HeadObject asks for. */
 typedef struct {
     unsigned part_number; /* 0: none */
+    bool wants_checksums;
     bool has_overrides;
     nb_span overrides[NB_OVERRIDES]; /* still percent-encoded; nothing is replaced by an empty one */
 } nb_read_query;
