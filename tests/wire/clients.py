@@ -15,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 AWS = ROOT / ".venv-awscli" / "bin" / "aws"
 S3FS_PYTHON = ROOT / ".venv-s3fs" / "bin" / "python"
+TORCH_PYTHON = ROOT / ".venv-torch" / "bin" / "python"
 SECONDS_MAX = 240
 
 
