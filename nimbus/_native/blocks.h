@@ -82,6 +82,11 @@ int nb_blob_footer_decode(const void *bytes, nb_blob_footer *footer);
 /* Open for reading if that needs no disk; -1 with errno EAGAIN when it would. */
 int nb_open_cached(const char *path);
 
+/* Have the page cache let go of the whole pages within [start, end); 1 when it has. It keeps what is on its way to a peer:
+ * the queue of a socket that sendfile was used on refers to the very pages, and punching them would put zeros into that
+ * queue wherever the kernel keeps several pages as one piece (seen with Linux 6.18 on ext4). */
+int nb_evict(int fd, uint64_t start, uint64_t end);
+
 /* Give the whole pages within [start, end) back to the file system; reads of them yield zeros. 0 or -1 with errno. */
 int nb_punch(int fd, uint64_t start, uint64_t end);
 

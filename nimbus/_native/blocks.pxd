@@ -67,6 +67,7 @@ cdef extern from "blocks.h" nogil:
     void nb_blob_footer_encode(nb_blob_footer *footer, uint64_t data_length, uint64_t table_hash)
     int nb_blob_footer_decode(const void *bytes, nb_blob_footer *footer)
     int nb_open_cached(const char *path)
+    int nb_evict(int fd, uint64_t start, uint64_t end)
     int nb_punch(int fd, uint64_t start, uint64_t end)
 
 

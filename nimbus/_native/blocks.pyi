@@ -47,6 +47,9 @@ def frame_size(length: int) -> int:
 def open_cached(path: bytes) -> int:
     """A descriptor for reading. Raises OSError, with EAGAIN when looking the path up would need the disk."""
 
+def evict(fd: int, start: int, end: int) -> bool:
+    """Have the page cache let go of the whole pages within [start, end); False when somebody still uses them."""
+
 def punch(fd: int, start: int, end: int) -> None:
     """Give the whole pages within [start, end) back to the file system. Raises OSError."""
 

@@ -82,6 +82,13 @@ def open_cached(bytes path not None):
     return fd
 
 
+def evict(int fd, uint64_t start, uint64_t end):
+    cdef int is_gone
+    with nogil:
+        is_gone = nb_evict(fd, start, end)
+    return bool(is_gone)
+
+
 def punch(int fd, uint64_t start, uint64_t end):
     cdef int result
     with nogil:

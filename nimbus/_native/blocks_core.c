@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
@@ -19,6 +20,8 @@
 
 #define PIECE_SIZE (32u << 10) /* what a partly wanted block is read by: stays in the first-level cache */
 #define PAGE_SIZE_BYTES 4096u
+#define RESIDENT_PAGES_MAX 1024
+#define FOLIO_SIZE_BYTES_MAX (2u << 20) /* what the kernel keeps as one piece in the page cache, at most */
 #define IOV_COUNT 384 /* 3 for each frame: header, payload, padding */
 
 struct nb_block_hasher {
@@ -283,9 +286,47 @@ int nb_open_cached(const char *path) {
     return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
 }
 
+static void to_whole_pages(uint64_t *start, uint64_t *end) {
+    *start = (*start + PAGE_SIZE_BYTES - 1) / PAGE_SIZE_BYTES * PAGE_SIZE_BYTES;
+    *end = *end / PAGE_SIZE_BYTES * PAGE_SIZE_BYTES;
+}
+
+/* Whether a page of the range is in the page cache; when it cannot be told, one may be. */
+static int is_resident(int fd, uint64_t start, uint64_t end) {
+    unsigned char pages[RESIDENT_PAGES_MAX];
+    for (uint64_t at = start; at < end; at += sizeof pages * PAGE_SIZE_BYTES) {
+        size_t left = (size_t)(end - at), size = left < sizeof pages * PAGE_SIZE_BYTES ? left : sizeof pages * PAGE_SIZE_BYTES;
+        void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, (off_t)at);
+        if (map == MAP_FAILED) return 1;
+        int failed = mincore(map, size, pages);
+        munmap(map, size);
+        if (failed) return 1;
+        for (size_t i = 0; i < size / PAGE_SIZE_BYTES; i++)
+            if (pages[i] & 1) return 1;
+    }
+    return 0;
+}
+
+/* Its page cache is where the bytes are; and its pages are single ones unless somebody mounts it otherwise. */
+static int is_memory(int fd) {
+    struct statfs about;
+    return fstatfs(fd, &about) == 0 && (about.f_type == TMPFS_MAGIC || about.f_type == RAMFS_MAGIC);
+}
+
+int nb_evict(int fd, uint64_t start, uint64_t end) {
+    to_whole_pages(&start, &end);
+    if (start >= end || is_memory(fd)) return 1;
+    posix_fadvise(fd, (off_t)start, (off_t)(end - start), POSIX_FADV_DONTNEED);
+    if (!is_resident(fd, start, end)) return 1;
+    off_t from = (off_t)(start / FOLIO_SIZE_BYTES_MAX * FOLIO_SIZE_BYTES_MAX);
+    off_t size = (off_t)((end + FOLIO_SIZE_BYTES_MAX - 1) / FOLIO_SIZE_BYTES_MAX * FOLIO_SIZE_BYTES_MAX) - from;
+    sync_file_range(fd, from, size, SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+    posix_fadvise(fd, from, size, POSIX_FADV_DONTNEED);
+    return !is_resident(fd, start, end);
+}
+
 int nb_punch(int fd, uint64_t start, uint64_t end) {
-    start = (start + PAGE_SIZE_BYTES - 1) / PAGE_SIZE_BYTES * PAGE_SIZE_BYTES;
-    end = end / PAGE_SIZE_BYTES * PAGE_SIZE_BYTES;
+    to_whole_pages(&start, &end);
     if (start >= end) return 0;
     return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start, (off_t)(end - start));
 }

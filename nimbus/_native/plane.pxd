@@ -393,8 +393,15 @@ cdef extern from "plane/plane.h" nogil:
 cdef extern from "plane/relay.h" nogil:
     nb_status nb_relay_offer(nb_plane *plane, const nb_fill *fill, nb_offer *offer, bint wait, uint64_t *number)
 
+cdef extern from "plane/readers.h" nogil:
+    ctypedef struct nb_frame_files:
+        char *paths[1]  # NB_FRAME_FILES_MAX of them
+        size_t count
+    bint nb_readers_ask(nb_plane *plane, int64_t timeout_ms, nb_frame_files *out)
+
 cdef extern from "plane/upload.h" nogil:
     nb_item *nb_upload_take(nb_plane *plane, size_t count_max, int64_t timeout_ms)
+    void nb_intake_ask_first(nb_intake *intake, bint asks_first)
 
 cdef extern from "plane/held.h" nogil:
     nb_upload *nb_held_upload_new(nb_plane *plane, uint64_t ticket)

@@ -222,6 +222,12 @@ def take_settled(plane: Plane) -> list[tuple[bytes, int, bool]]:
     Some of them at a time: call again until [].
     """
 
+def frame_files_read(plane: Plane, timeout_ms: int) -> frozenset[str] | None:
+    """The files of which native answers still need frames of objects that are changed since; None: not known in time.
+
+    REQUIRES: the changes have ended. All other frames of theirs may be freed, and any file may be unlinked. Blocks.
+    """
+
 # --- uploads ------------------------------------------------------------------------------------------------
 
 AWS_FORMS: tuple[str, ...]
@@ -371,6 +377,9 @@ def take_body(
 
 def succeed_uploads(uploads: list[Upload], window_us: int) -> None:
     """They are committed: each is answered 200. For `window_us` a `take_uploads` that has one waits for as many."""
+
+def ask_first(plane: Plane, asks_first: bool) -> None:
+    """Whether every upload wants admission before its body comes, also those that only the commit decides about."""
 
 def take_uploads(plane: Plane, count_max: int, timeout_ms: int) -> list[Upload] | None:
     """Uploads that want something, in order; waits with the GIL released. None once the plane has stopped.

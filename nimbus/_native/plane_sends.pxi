@@ -56,3 +56,20 @@ def take_settled(Plane plane not None):
         (b"%016x" % settled[index].number, settled[index].sent_bytes, bool(settled[index].is_unreadable))
         for index in range(count)
     ]
+
+
+def frame_files_read(Plane plane not None, int64_t timeout_ms):
+    """See plane.pyi."""
+    cdef nb_frame_files files
+    cdef bint is_known
+    if not plane.running:
+        return frozenset()
+    with nogil:
+        is_known = nb_readers_ask(plane.plane, timeout_ms, &files)
+    if not is_known:
+        return None
+    try:
+        return frozenset([(<char **>files.paths)[index].decode() for index in range(files.count)])
+    finally:
+        for index in range(files.count):
+            free((<char **>files.paths)[index])

@@ -339,3 +339,8 @@ def take_body(
         nb_upload_free(upload)
         raise
     nb_held_take(upload)
+
+
+def ask_first(Plane plane not None, bint asks_first):
+    """See plane.pyi."""
+    nb_intake_ask_first(plane.plane.intake, asks_first)

@@ -25,6 +25,8 @@ _TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 # What may be written on the strength of one look at the free space: at most so much, and so small a part of it.
 _UNASKED_SIZE_BYTES_MAX: Final = 16 * MIB
 _UNASKED_PART: Final = 64
+# With so little to spare whoever can wait for room is told before it sends anything.
+_SHORT_SIZE_BYTES: Final = 64 * MIB
 _FILE_MODE = 0o600
 _DIRECTORY_MODE = 0o700
 
@@ -68,6 +70,7 @@ class Disk:
         self._health = health
         self._reserve_bytes = reserve_bytes
         self._unasked_bytes = 0
+        self.is_short = False  # as of the last look
 
     def check_space(self, directory: Path, wanted_bytes: int) -> None:
         """Refuses before the disk is really full, so that the metadata engine and deletions keep working.
@@ -79,6 +82,7 @@ class Disk:
             return
         about = os.statvfs(directory)
         spare_bytes = about.f_bavail * about.f_frsize - self._reserve_bytes
+        self.is_short = spare_bytes < wanted_bytes + _SHORT_SIZE_BYTES
         if spare_bytes < wanted_bytes:
             self._unasked_bytes = 0
             raise SpaceExhausted(f"The last {self._reserve_bytes} bytes are kept free.")
@@ -143,13 +147,19 @@ class Disk:
     def mark_dead(self, fd: int, frame_offset: int) -> None:
         os.pwrite(fd, blocks.FRAME_DEAD, frame_offset + blocks.FRAME_DEAD_OFFSET)
 
-    def punch(self, fd: int, start: int, end: int) -> None:
-        """Give pages back, where the file system can; where it cannot, they come back with the whole file."""
+    def punch(self, fd: int, start: int, end: int) -> bool:
+        """Give pages back, where the file system can; where it cannot, they come back with the whole file.
+
+        False, and nothing was done, while some of them may be on their way to a peer: they would arrive as zeros.
+        """
+        if not blocks.evict(fd, start, end):
+            return False
         try:
             blocks.punch(fd, start, end)
         except OSError as error:
             if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, *_FULL):
                 raise
+        return True
 
     def unlink(self, path: Path) -> None:
         try:

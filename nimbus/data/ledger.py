@@ -25,6 +25,7 @@ from nimbus._native.blocks import FRAME_HEADER_SIZE_BYTES, decode_frame, frame_s
 from nimbus.base.errors import EngineError
 from nimbus.data.disk import Disk
 from nimbus.data.location import FRAME, Location, seed_of
+from nimbus.data.punches import Punches
 
 
 class _Count:
@@ -42,8 +43,9 @@ class _Count:
 class Ledger:
     """Counts of live frames, and the dropping of frames that are on the disk. Any thread."""
 
-    def __init__(self, disk: Disk) -> None:
+    def __init__(self, disk: Disk, punches: Punches) -> None:
         self._disk = disk
+        self._punches = punches
         self._lock = threading.Lock()  # the counts; never held over a system call
         self._dropping = threading.Lock()  # one thread marks frames, so that each is counted down once
         self._counts: dict[bytes, _Count] = {}
@@ -116,19 +118,19 @@ class Ledger:
         if found is None or found[:2] != (location.length, location.hash):
             return False  # it never reached the disk, or its header is damaged: then the segment is not whole either
         if not found[2]:
-            self._disk.mark_dead(fd, location.offset)
             payload = location.offset + FRAME_HEADER_SIZE_BYTES
-            self._disk.punch(fd, payload, location.offset + frame_size(location.length))
+            self._punches.punch(fd, path, payload, location.offset + frame_size(location.length))
+            self._disk.mark_dead(fd, location.offset)
             with self._lock:
                 count.live -= 1
         if self._unlink_if_empty(location.file_id, count, path):
             return True
         if self._is_swept and not count.is_open and count.is_whole and count.live <= count.merged_at * 3 // 4:
             count.merged_at = count.live
-            self._merge(fd, location.file_id)
+            self._merge(fd, path, location.file_id)
         return False
 
-    def _merge(self, fd: int, file_id: bytes) -> None:
+    def _merge(self, fd: int, path: Path, file_id: bytes) -> None:
         """Make one dead frame of each run of them, and give its pages back."""
         runs = list(_runs_of_dead(frames_of(fd, file_id)))
         for start, end in runs:
@@ -136,7 +138,7 @@ class Ledger:
             self._disk.append_frames(fd, seed_of(file_id), start, [(None, length, 0)])
         self._disk.sync_file(fd)  # before the headers inside the runs go
         for start, end in runs:
-            self._disk.punch(fd, start + FRAME_HEADER_SIZE_BYTES, end)
+            self._punches.punch(fd, path, start + FRAME_HEADER_SIZE_BYTES, end)
 
     def _counted(self, fd: int, file_id: bytes) -> _Count:
         count = self._counts.get(file_id)

@@ -37,6 +37,7 @@ from nimbus.data.epochs import Epochs
 from nimbus.data.foreign import ForeignBlob
 from nimbus.data.ledger import Ledger, is_frame_dead
 from nimbus.data.location import BLOB, FRAME, Location, unpack
+from nimbus.data.punches import Punches
 from nimbus.data.segments import SEGMENT_SUFFIX, Segments
 from nimbus.data.streams import IoThreads, Streams
 
@@ -73,7 +74,8 @@ class LocalDataStore:
         reserve = reserve_default_bytes(root) if options.reserve_bytes is None else options.reserve_bytes
         self.disk = disk_type(self.health, reserve)
         self._epochs = Epochs(self._directory, self.disk, clock)
-        self._ledger = Ledger(self.disk)
+        self._punches = Punches(self.disk)
+        self._ledger = Ledger(self.disk, self._punches)
         if self._epochs.is_swept:
             self._ledger.settled()
         self._segments = Segments(
@@ -97,6 +99,15 @@ class LocalDataStore:
         self._epochs.sync()
 
     # --- writing by native code ---
+
+    @property
+    def is_short_of_space(self) -> bool:
+        """Whether the disk was nearly full at the last look: then `check_space` comes before anything is taken in."""
+        return self.disk.is_short
+
+    def check_space(self, size: int) -> None:
+        """Raises `SpaceExhausted` when so many bytes are not to be had."""
+        self.disk.check_space(self._directory.root, size)
 
     def append(self, payload: bytes) -> bytes:
         """Take a small object whole, on any thread: its location, durable after the next `sync`.
@@ -185,6 +196,7 @@ class LocalDataStore:
         if self.health.is_closed:
             return
         self.health.close()
+        self._punches.close()
         self._threads.close()
         is_settled = self._streams.discard_all() and self._segments.is_empty and not self.health.has_failed
         self._segments.close()

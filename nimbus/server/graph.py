@@ -48,12 +48,13 @@ from nimbus.server.coherence import CoherentMap
 from nimbus.server.directory import owned
 from nimbus.server.listener import Application
 from nimbus.server.notices import warn
-from nimbus.server.plane import GARBAGE_GRACE_S as PLANE_GRACE_S
 from nimbus.server.plane import Key, PlaneListener
+from nimbus.server.plane_readers import PlaneReaders
 from nimbus.server.plane_sends import PlaneSends
 from nimbus.server.plane_uploads import PlaneUploads
 from nimbus.server.sockets import Bound
-from nimbus.store.store import GARBAGE_GRACE_S, Store
+from nimbus.store.leases import AskReaders, no_other_readers
+from nimbus.store.store import Store
 
 # Further engines come from installed packages, by entry points; see the two registries.
 METADATA_ENGINES: Final[dict[str, metadata_engines.Factory]] = {"rocksdb": open_rocksdb, "memory": open_memory_map}
@@ -91,8 +92,9 @@ async def node(config: Config, users: tuple[UserEntry, ...]) -> AsyncIterator[No
         commits, bytes_moved = CommitMeter(), DataMeter()
         committer = metadata_engines.open_committer(map, commits)
         parts.callback(committer.close)
-        grace_s = PLANE_GRACE_S if config.data_plane == "on" else GARBAGE_GRACE_S
-        store = Store(map, committer, MeteredDataStore(data, bytes_moved), clock, garbage_grace_s=grace_s)
+        plane_readers = _plane_readers(map, data)
+        readers = _readers(map, plane_readers)
+        store = Store(map, committer, MeteredDataStore(data, bytes_moved), clock, readers=readers)
         parts.push_async_callback(store.close)
         await store.start()
         hashing = parts.enter_context(ThreadPoolExecutor(os.cpu_count(), "hashing"))
@@ -103,7 +105,9 @@ async def node(config: Config, users: tuple[UserEntry, ...]) -> AsyncIterator[No
             sources.append(AccessLogSource(log.counters))
         asgi = S3Asgi(app, None if log is None else AccessRecorder(log))
         front = (
-            _front(config, users, map, data, store, app, asgi, log, bytes_moved) if config.data_plane == "on" else None
+            _front(config, users, map, data, store, app, asgi, log, bytes_moved, plane_readers)
+            if config.data_plane == "on"
+            else None
         )
         yield Node(asgi, tuple(sources), Readiness(committer, data), log, front)
 
@@ -118,6 +122,7 @@ def _front(
     asgi: S3Asgi,
     log: AccessLog | None,
     bytes_moved: DataMeter,
+    readers: PlaneReaders | None,
 ) -> Front:
     """The native plane before `asgi`. Objects and uploads are its own on local files under a map that only we write."""
     keys = [Key(user.access_key, user.secret_key, user.id) for user in users]
@@ -128,10 +133,22 @@ def _front(
         uploads = partial(PlaneUploads, handover=store.handover, data=data, app=app, meter=bytes_moved)
         sends = partial(PlaneSends, store=store, files=data, checks=check_of)
         return PlaneListener(
-            bound, asgi, config, connections, keys, app.host_id, map, data, check_of, uploads, sends, log
+            bound, asgi, config, connections, keys, app.host_id, map, data, check_of, uploads, sends, readers, log
         )
 
     return listen
+
+
+def _plane_readers(map: OrderedMap, data: DataStore) -> PlaneReaders | None:
+    """What a native plane reads without a lease: objects that it finds by itself."""
+    if isinstance(map, CoherentMap) and isinstance(data, LocalDataStore):
+        return PlaneReaders(data, check_of)
+    return None
+
+
+def _readers(map: OrderedMap, plane: PlaneReaders | None) -> AskReaders | None:
+    """Who knows what is read without a lease; nobody does when other nodes may read."""
+    return None if map.capabilities.shared else plane or no_other_readers
 
 
 def register_engines() -> None:

@@ -28,14 +28,11 @@ from nimbus.server.coherence import CoherentMap
 from nimbus.server.listener import Application, Listener, Message, Scope
 from nimbus.server.plane_bodies import HeldBodies
 from nimbus.server.plane_lookups import Checks, LocalFiles, Lookups
+from nimbus.server.plane_readers import PlaneReaders
 from nimbus.server.plane_sends import PlaneSends
 from nimbus.server.plane_uploads import PlaneUploads
 from nimbus.server.sockets import Bound, bind_private
 
-# Native readers hold no lease. They send a frame from its file for a second at most after its entry left the cache,
-# and copy and verify it from then on; what already lies in a socket's queue are pages of memory, which stay as they are
-# when whole pages are punched out of the file. The rest of the grace is for a worker that got no processor.
-GARBAGE_GRACE_S: Final = 15.0
 CACHE_SIZE_BYTES: Final = 256 << 20
 DISK_THREADS: Final = 4
 POLL_S: Final = 0.02
@@ -134,6 +131,7 @@ class PlaneListener:
         checks: Checks,
         uploads: Callable[[Plane], PlaneUploads] | None = None,
         sends: Callable[[Plane], PlaneSends] | None = None,
+        readers: PlaneReaders | None = None,
         log: AccessLog | None = None,
     ) -> None:
         self._bound = bound
@@ -153,6 +151,8 @@ class PlaneListener:
         self._lookups = None
         if map is not None and files is not None:
             map.tell(self._plane)
+            if readers is not None:
+                readers.tell(self._plane)
             self._lookups = Lookups(self._plane, map, files, checks)
         self._uploads = uploads(self._plane) if uploads is not None else None
         if self._uploads is not None:

@@ -16,6 +16,11 @@ from nimbus.store.records import Extent
 class NativeWrites(Protocol):
     """What is needed of a data engine whose bytes native code brings."""
 
+    @property
+    def is_short_of_space(self) -> bool: ...
+
+    def check_space(self, size: int) -> None: ...
+
     def append(self, payload: bytes) -> bytes: ...
 
     def begin_blob(self, size: int) -> ForeignBlob: ...
@@ -31,6 +36,11 @@ class Blobs:
         self._meter = meter
         self._blobs: dict[int, ForeignBlob] = {}  # by descriptor
         self._removing = ThreadPoolExecutor(1, "plane removals")
+        self.check_space = data.check_space
+
+    @property
+    def is_short_of_space(self) -> bool:
+        return self._data.is_short_of_space
 
     def append(self, payload: bytes) -> Extents:
         """The extents of bytes that fit into a frame. The thread of the uploads."""

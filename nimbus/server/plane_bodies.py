@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from contextlib import suppress
+from functools import partial
 from typing import Final, TypedDict
 
 import msgspec
@@ -26,6 +27,7 @@ from nimbus.s3.body import Declared, HeldBody, Received, Taken, incomplete
 from nimbus.s3.checksums import ALGORITHMS
 from nimbus.s3.errors import S3Error
 from nimbus.server.plane_blobs import Blobs
+from nimbus.store.room import Room
 
 _COMMIT: Final = UPLOAD_WANTS.index("commit")
 _FORMS: Final = {
@@ -56,8 +58,9 @@ class _Waiter(msgspec.Struct, frozen=True):
 class HeldBodies:
     """Everybody who waits for a body. `offer` and what it gives belong to the event loop, the rest to other threads."""
 
-    def __init__(self, plane: Plane, blobs: Blobs) -> None:
+    def __init__(self, plane: Plane, blobs: Blobs, room: Room) -> None:
         self._plane = plane
+        self._room = room
         self._blobs = blobs
         self._waiting: dict[int, _Waiter] = {}  # by ticket
         self._has_ended = False
@@ -69,11 +72,12 @@ class HeldBodies:
     async def take(self, ticket: int, declared: Declared, size_bytes_max: int, checksums: Collection[str]) -> Taken:
         """See `HeldBody`."""
         assert ticket not in self._waiting, f"the ticket {ticket} is used already"
-        if self._has_ended:
-            return _never_came()
         size = declared.payload_size
         is_small = size is not None and size <= SEGMENT_OBJECT_SIZE_BYTES_MAX
-        fd = -1 if is_small else self._blobs.begin(size or 0)
+        fd = -1 if is_small else await self._room.begin(partial(self._blobs.begin, size or 0))
+        if self._has_ended:
+            self._blobs.remove(fd)
+            return _never_came()
         loop = asyncio.get_running_loop()
         user = declared.verified.user
         waiter = _Waiter(loop, loop.create_future(), user.access_key if user is not None else "", size_bytes_max)

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
-from nimbus._native.plane import UPLOAD_WANTS, Plane, Upload, succeed_uploads, take_uploads
+from nimbus._native.plane import UPLOAD_WANTS, Plane, Upload, ask_first, succeed_uploads, take_uploads
 from nimbus.auth.api import Head
 from nimbus.base.errors import NimbusError
 from nimbus.meta.patience import wait_ns
@@ -55,7 +55,7 @@ class PlaneUploads:
         self._handover = handover
         self._app = app
         self._blobs = Blobs(data, meter)
-        self.bodies = HeldBodies(plane, self._blobs)
+        self.bodies = HeldBodies(plane, self._blobs, handover.room)
         self._begun_ns = 0  # when the group that is answered next was begun, or could have been; 0: there is none
         handover.on_answers = self._answer
         self._thread = threading.Thread(target=self._run, name="plane uploads", daemon=True)
@@ -78,7 +78,7 @@ class PlaneUploads:
         self._blobs.close()
 
     def _run(self) -> None:
-        steps = self._steps
+        steps, asks_first = self._steps, False
         while (uploads := take_uploads(self._plane, GROUP_MAX, WAIT_MS)) is not None:
             for upload in uploads:
                 if upload.ticket:
@@ -86,13 +86,16 @@ class PlaneUploads:
                 else:
                     steps[upload.want](upload)
             self._handover.submit()
+            if self._blobs.is_short_of_space != asks_first:
+                asks_first = not asks_first
+                ask_first(self._plane, asks_first)
 
     # --- before the body ------------------------------------------------------------------------------
 
     def _admit(self, upload: Upload) -> None:
         try:
             algorithm = self._check(upload)
-            fd = -1 if upload.is_small else self._blobs.begin(upload.size)
+            fd = self._begin(upload)
         except Exception as error:
             # The embedded server comes to the same end, and says so. What nobody has foreseen concerns this one
             # request, and not the thread that all others need.
@@ -101,6 +104,13 @@ class PlaneUploads:
             upload.decline()
         else:
             upload.admit(fd, algorithm)
+
+    def _begin(self, upload: Upload) -> int:
+        """The descriptor of a large one's file. Raises `SpaceExhausted`: the embedded server waits for room."""
+        if not upload.is_small:
+            return self._blobs.begin(upload.size)
+        self._blobs.check_space(upload.size)
+        return -1
 
     def _check(self, upload: Upload) -> str | None:
         """Whatever refuses an upload without its bytes; the algorithm that a part is kept with."""

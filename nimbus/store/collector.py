@@ -1,7 +1,12 @@
 """The background task that works off the garbage rows.
 
-A row is freed (freeing.py) when it is old enough (a reader that found the record a moment ago can still open
-it) and held by no reader. It is durable, since it can be read: no power cut brings back a record whose bytes are gone.
+A row is freed (freeing.py) when nobody reads its bytes: no lease is on them, and nobody else who could say so reads
+them (leases.py). Where others cannot be asked, as on a map that is shared with other nodes, a row waits for its grace
+instead, and nowhere longer than that for those who hold no lease. A row is durable, since it can be read: no power cut
+brings back a record whose bytes are gone.
+
+A round begins a moment after a commit; at once when much was displaced since the last one, or when a write finds no
+space (`make_room`). So what waits is bounded by the bytes of a round, whatever is overwritten how fast.
 
 Rows are read from the lowest on, in bounded batches; the next batch starts where the last one ended. A row
 that a reader holds is put aside in memory until the reader is done, one that cannot be freed until the next
@@ -21,20 +26,23 @@ from typing import Final
 
 from nimbus.base.clock import Clock
 from nimbus.base.errors import NimbusError, Overloaded
-from nimbus.base.limits import META_TXN_OPS_MAX
+from nimbus.base.limits import META_TXN_OPS_MAX, MIB
 from nimbus.meta import keys
+from nimbus.meta.api import View
 from nimbus.metrics import names
 from nimbus.metrics.api import Reading
 from nimbus.store.commits import Commits
 from nimbus.store.freeing import Batch, Freeing
 from nimbus.store.garbage import GarbageQueue
-from nimbus.store.leases import Leases, name_of_garbage
+from nimbus.store.leases import AskReaders, IsRead, Leases, name_of_garbage, no_other_readers
 from nimbus.store.records import Extent, Garbage, unpack
 from nimbus.store.rows import Rows
 
 BATCH_ROWS_MAX: Final = 1000  # read, dropped and deleted together
 STUCK_ROWS_MAX: Final = 10_000  # rows that cannot be freed, kept in memory for the next try; more stay unread
 DISCARDED_MAX: Final = 100_000  # bytes of refused writes that wait to be dropped; more means that drops fail
+ROUND_S: Final = 1.0  # from a commit to the round that frees what it displaced; that of many is one round
+HURRY_SIZE_BYTES: Final = 64 * MIB  # displaced since the last round began: the next one waits no longer
 RETRY_S_MIN: Final = 1.0
 RETRY_S_MAX: Final = 60.0
 
@@ -53,6 +61,7 @@ class Collector:
         queue: GarbageQueue,
         clock: Clock,
         grace_ms: int,
+        readers: AskReaders | None,
     ) -> None:
         self._rows = rows
         self._commits = commits
@@ -61,14 +70,19 @@ class Collector:
         self._queue = queue
         self._clock = clock
         self._grace_ms = grace_ms
+        self._readers = readers
         self._cursor = keys.GARBAGE
         self._held: dict[bytes, Batch] = {}  # rows put aside, by the name that readers hold
         self._again: Batch = {}  # rows whose readers are done, and rows that could not be freed
         self._freed = 0  # rows
+        self._rounds = 0  # begun
+        self._seen_bytes = 0  # that were displaced when the last round began
+        self._wait_for_room: dict[asyncio.Future[bool], int] = {}  # with the last round begun before they came
         self._discarded: dict[bytes, None] = {}  # in order of their coming
         self._error: Exception | None = None  # why something could not be freed in this round
         self._wanted = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._hurried = asyncio.Event()  # ends the pause after a failure
         self._alone = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -90,6 +104,16 @@ class Collector:
         self._discarded.update((extent.location, None) for extent in extents)
         self._wanted.set()
 
+    async def make_room(self, timeout_s: float) -> bool:
+        """Have a round begin now; whether anything was freed by its end, or before `timeout_s` have passed."""
+        waiting = asyncio.get_running_loop().create_future()
+        self._wait_for_room[waiting] = self._rounds
+        self._wanted.set()
+        self._hurried.set()
+        done, _ = await asyncio.wait((waiting,), timeout=max(timeout_s, 0))
+        self._wait_for_room.pop(waiting, None)
+        return bool(done) and waiting.result()
+
     def check_pace(self) -> None:
         """Raises `Overloaded` while so many refused bytes wait that no more should come in. Any thread."""
         if len(self._discarded) >= DISCARDED_MAX:
@@ -109,6 +133,7 @@ class Collector:
     async def close(self) -> None:
         """Finish the batch at hand; what is left is queued durably."""
         self._stopping.set()
+        self._hurried.set()
         self._wanted.set()
         if self._timer is not None:
             self._timer.cancel()
@@ -135,9 +160,12 @@ class Collector:
                 self._wanted.set()
 
     async def _pause(self, seconds: float) -> None:
+        self._hurried.clear()
+        if self._stopping.is_set():
+            return
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._stopping.wait()
+                await self._hurried.wait()
 
     def _wake_in(self, seconds: float) -> None:
         if self._timer is None and not self._stopping.is_set():
@@ -148,9 +176,15 @@ class Collector:
         self._wanted.set()
 
     def _notice_commits(self) -> None:
-        """Something was committed, so there may be garbage, due after the grace."""
-        if self._timer is None and self._task is not None:
+        """Something was committed, so there may be garbage."""
+        if self._task is None:
+            return
+        if self._readers is None:
             self._wake_in(self._grace_ms / 1000)
+        elif self._queue.queued_bytes - self._seen_bytes >= HURRY_SIZE_BYTES:
+            self._wanted.set()
+        else:
+            self._wake_in(ROUND_S)
 
     def _on_release(self, name: bytes) -> None:
         waiting = self._held.pop(name, None)
@@ -160,20 +194,31 @@ class Collector:
 
     async def _collect(self, grace_ms: int) -> None:
         async with self._alone:
+            self._rounds += 1
+            self._seen_bytes = self._queue.queued_bytes
             self._error = None
-            await self._drop_discarded()
-            await self._free_again()
-            if not self._rows.is_owned:
-                self._cursor = keys.GARBAGE  # other nodes' clocks may write rows below
-            while not self._stopping.is_set() and await self._free_next(grace_ms):
-                pass
+            try:
+                await self._drop_discarded()
+                await self._free_again(grace_ms)
+                if not self._rows.is_owned:
+                    self._cursor = keys.GARBAGE  # other nodes' clocks may write rows below
+                while not self._stopping.is_set() and await self._free_next(grace_ms):
+                    pass
+            finally:
+                self._tell_of_room(False)
             if self._error is not None:
                 raise self._error
 
-    async def _free_again(self) -> None:
+    def _tell_of_room(self, has_freed: bool) -> None:
+        """Something was freed, which concerns everybody who waits; or a round is over."""
+        for waiting, last_round in self._wait_for_room.items():
+            if not waiting.done() and (has_freed or last_round < self._rounds):
+                waiting.set_result(has_freed)
+
+    async def _free_again(self, grace_ms: int) -> None:
         rows = list(self._again)
         for first in range(0, len(rows), BATCH_ROWS_MAX):
-            await self._free({row: self._again[row] for row in rows[first : first + BATCH_ROWS_MAX]})
+            await self._free({row: self._again[row] for row in rows[first : first + BATCH_ROWS_MAX]}, grace_ms)
 
     async def _free_next(self, grace_ms: int) -> bool:
         """Free the next rows that are old enough; whether there may be more."""
@@ -181,31 +226,46 @@ class Collector:
             return False
         page = await self._rows.scan(self._cursor, keys.after_prefix(keys.GARBAGE), BATCH_ROWS_MAX)
         now_ms = self._clock.now_ms()
-        due = list(takewhile(lambda row: _age_left_ms(row[0], now_ms, grace_ms) <= 0, page))
+        due = page
+        if self._readers is None:
+            due = list(takewhile(lambda row: _age_left_ms(row[0], now_ms, grace_ms) <= 0, page))
         if due:
-            await self._free({row: unpack(Garbage, value) for row, value in due})
+            await self._free({row: unpack(Garbage, value) for row, value in due}, grace_ms)
             self._cursor = keys.after(due[-1][0])
         if len(due) < len(page):
             self._wake_in(_age_left_ms(page[len(due)][0], now_ms, grace_ms) / 1000)
             return False
         return len(page) == BATCH_ROWS_MAX
 
-    async def _free(self, batch: Batch) -> None:
-        """Free what no reader holds; put the rest aside."""
+    async def _free(self, batch: Batch, grace_ms: int) -> None:
+        """Free what nobody reads; put the rest aside."""
+        is_read = await self._ask_readers()
+        now_ms = self._clock.now_ms()
         free: Batch = {}
         for row, garbage in batch.items():
+            self._again.pop(row, None)
             name = name_of_garbage(garbage)
             if self._leases.is_held(name):
                 self._held.setdefault(name, {})[row] = garbage
+            elif _age_left_ms(row, now_ms, grace_ms) > 0 and any(map(is_read, garbage.locations)):
+                self._again[row] = garbage
+                self._wake_in(ROUND_S)
             else:
                 free[row] = garbage
         failures = await self._freeing.free(free)
         self._freed += len(free) - len(failures)
-        for row in batch:
-            self._again.pop(row, None)
         for row, error in failures.items():
             self._again[row] = free[row]
             self._error = error
+        if len(free) > len(failures):
+            self._tell_of_room(True)
+
+    async def _ask_readers(self) -> IsRead:
+        if self._readers is None:
+            return await no_other_readers()
+        # A row is seen a moment before the change that wrote it has ended, for those who are told of changes.
+        await self._commits.run(_nothing)
+        return await self._readers()
 
     # --- bytes without rows -----------------------------------------------------------------------------
 
@@ -216,6 +276,8 @@ class Collector:
             failures = await self._freeing.drop(batch)
             for location in batch.keys() - failures.keys():
                 self._discarded.pop(location, None)
+            if len(batch) > len(failures):
+                self._tell_of_room(True)
             for error in failures.values():
                 self._error = error
 
@@ -228,6 +290,10 @@ class Collector:
         left = iter(self._discarded)
         while batch := tuple(islice(left, META_TXN_OPS_MAX)):
             self._commits.start(partial(self._queue.put, garbage=Garbage(locations=batch)))
+
+
+def _nothing(view: View) -> None:
+    pass
 
 
 def _age_left_ms(row: bytes, now_ms: int, grace_ms: int) -> int:

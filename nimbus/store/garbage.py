@@ -24,6 +24,7 @@ class GarbageQueue:
         self._time_ms = 0
         self._process = os.urandom(8)  # another process on the same map never makes the same row
         self._counter = itertools.count()
+        self.queued_bytes = 0  # about so many, of objects and parts that were displaced
 
     def continue_after(self, time_ms: int) -> None:
         """Write no row below those of earlier runs, even if the clock went back since."""
@@ -37,6 +38,7 @@ class GarbageQueue:
 
     def put_object(self, view: View, displaced: Object) -> None:
         """Queue the bytes of an object that is overwritten or deleted."""
+        self.queued_bytes += displaced.size
         if displaced.manifest_id:
             self.put(view, Garbage(manifest_rows=keys.manifest(displaced.manifest_id)))
         elif displaced.extents:
@@ -44,6 +46,7 @@ class GarbageQueue:
 
     def put_part(self, view: View, displaced: UploadedPart) -> None:
         """Queue the bytes of a part that is uploaded again."""
+        self.queued_bytes += displaced.size
         if displaced.extents:
             self.put(view, Garbage(locations=tuple(extent.location for extent in displaced.extents)))
 

@@ -29,6 +29,7 @@ from nimbus.store.garbage import GarbageQueue
 from nimbus.store.ingest import Discard, Extents, Naming
 from nimbus.store.objects import new_record, put_mutation
 from nimbus.store.records import Bucket, Object, Upload, UploadedPart, unpack
+from nimbus.store.room import Room
 from nimbus.store.rows import Rows
 from nimbus.store.uploads import parse_upload_id, part_mutation
 
@@ -65,6 +66,7 @@ class Handover:
         commits: Commits,
         discard: Discard,
         check_pace: Callable[[], None],
+        room: Room,
     ) -> None:
         self._get = rows.map.get
         self._committer = committer
@@ -74,6 +76,7 @@ class Handover:
         self._commits = commits
         self._discard = discard
         self.check_pace = check_pace
+        self.room = room  # of the event loop
         self.on_answers: Told = _nobody_cares
         self._loop = asyncio.get_running_loop()
         self._prepared: list[tuple[_Write, Barrier | None]] = []

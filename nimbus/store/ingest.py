@@ -12,12 +12,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Generic, TypeVar
 
 from nimbus.base.errors import BatchTooLarge, NimbusError, WriteRace
 from nimbus.data.api import DataStore, Writer
 from nimbus.meta.api import Mutation, View
 from nimbus.store.records import Extent
+from nimbus.store.room import Room
 
 Result = TypeVar("Result")
 Extents = tuple[Extent, ...]
@@ -27,10 +29,11 @@ Discard = Callable[[Extents], None]
 class StoreIngest:
     """An `Ingest`: one stream into the data engine, opened with its first byte."""
 
-    __slots__ = ("_adopted", "_data", "_discard", "_size_hint", "_writer", "size")
+    __slots__ = ("_adopted", "_data", "_discard", "_room", "_size_hint", "_writer", "size")
 
-    def __init__(self, data: DataStore, size_hint: int | None, discard: Discard) -> None:
+    def __init__(self, data: DataStore, size_hint: int | None, discard: Discard, room: Room) -> None:
         self._data = data
+        self._room = room
         self._discard = discard
         self._adopted: Extents = ()
         self._size_hint = size_hint
@@ -41,7 +44,7 @@ class StoreIngest:
         if not chunk:
             return
         if self._writer is None:
-            self._writer = self._data.writer(self._size_hint)
+            self._writer = await self._room.begin(partial(self._data.writer, self._size_hint))
         await self._writer.write(chunk)
         self.size += len(chunk)
 

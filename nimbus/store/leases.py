@@ -4,14 +4,31 @@ A lease is on an object's bytes, named by where they begin: the location of the 
 A record that is overwritten keeps that name in its garbage row. Leases live in memory: a restart has no
 readers. They are those of this node: what another node reads from a shared data engine it does not know.
 Belongs to the event loop.
+
+Whoever reads on another way, as native threads do, holds no lease; the collector asks before it frees (`AskReaders`).
+On a map that this process owns a task finds a record and takes its lease without giving the loop away in between, so
+that whatever the collector finds without a lease has no reader to come.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from nimbus.meta import keys
 from nimbus.store.records import Garbage, Object
+
+# Asked once the changes that displaced some bytes have ended: whether somebody without a lease still reads a location.
+IsRead = Callable[[bytes], bool]
+AskReaders = Callable[[], Awaitable[IsRead]]
+
+
+async def no_other_readers() -> IsRead:
+    """For a node on which all who read hold leases."""
+    return _is_read_by_nobody
+
+
+def _is_read_by_nobody(location: bytes) -> bool:
+    return False
 
 
 def name_of_object(record: Object) -> bytes:

@@ -1,7 +1,8 @@
 """Reading the bytes of an object, extent by extent.
 
 While an iterator is open, a lease keeps its object's bytes from being freed, whatever becomes of the object.
-Between finding a record and opening its iterator there is no lease; the collector's grace covers that time.
+Between finding a record and opening its iterator there is no lease; whoever does both gives the loop away in between
+only on a map that is shared with other nodes, where the collector's grace covers that time.
 So bytes that are not there although a record names them are damage, never a missing object: a client that was told
 that the object does not exist would draw conclusions.
 """

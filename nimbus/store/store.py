@@ -10,7 +10,8 @@ The engines are opened and closed by whoever made them, the store starts and end
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
@@ -41,11 +42,12 @@ from nimbus.store.freeing import Freeing
 from nimbus.store.garbage import GarbageQueue
 from nimbus.store.handover import Handover
 from nimbus.store.ingest import StoreIngest
-from nimbus.store.leases import Leases
+from nimbus.store.leases import AskReaders, Leases
 from nimbus.store.manifest import Manifests
 from nimbus.store.objects import Objects
 from nimbus.store.reading import Reader
 from nimbus.store.records import Bucket, Object, Part, Upload, UploadedPart
+from nimbus.store.room import Room
 from nimbus.store.rows import Rows
 from nimbus.store.sweep import Sweeper
 from nimbus.store.threads import Threads
@@ -55,11 +57,15 @@ FORMAT: Final = b"1"  # of the rows: keys.py and records.py
 SCAN_THREADS_MAX: Final = 4
 SCAN_JOBS_MAX: Final = 512  # listings that wait; at 2 ms each the last one waits a second
 DROP_JOBS_MAX: Final = 64
-GARBAGE_GRACE_S: Final = 5.0  # longer than any front takes from finding a record to opening its bytes
+# Longer than any front takes from finding a record to opening its bytes, or a native thread for a frame that it sends.
+GARBAGE_GRACE_S: Final = 15.0
 
 
 class Store:
-    """An `ObjectStore`. Made, started, used and closed on one event loop, which runs already."""
+    """An `ObjectStore`. Made, started, used and closed on one event loop, which runs already.
+
+    `readers` tells who reads bytes without a lease; None: nobody knows, and garbage waits for its grace.
+    """
 
     def __init__(
         self,
@@ -70,6 +76,7 @@ class Store:
         *,
         part_size_bytes_min: int = PART_SIZE_BYTES_MIN,
         garbage_grace_s: float = GARBAGE_GRACE_S,
+        readers: AskReaders | None = None,
     ) -> None:
         self._data = data
         self._scan_threads = Threads("store scans", SCAN_THREADS_MAX, SCAN_JOBS_MAX)
@@ -81,12 +88,15 @@ class Store:
         queue = GarbageQueue(clock)
         grace_ms = round(garbage_grace_s * 1000)
         freeing = Freeing(rows, commits, data, self._drop_threads)
-        self._collector = Collector(rows, commits, freeing, leases, queue, clock, grace_ms)
+        assert readers is None or rows.is_owned, "other nodes cannot be asked what they read"
+        self._collector = Collector(rows, commits, freeing, leases, queue, clock, grace_ms, readers)
+        self._room = room = Room(self._collector.make_room)
         self._discard = discard = self._collector.discard
         self._buckets = buckets = Buckets(rows, commits, clock, partial(end_upload, queue))
         self._objects = objects = Objects(rows, commits, data, clock, buckets, queue, discard)
         self._uploads = Uploads(rows, commits, data, clock, buckets, queue, discard)
-        self.handover = Handover(rows, committer, data, clock, queue, commits, discard, self._collector.check_pace)
+        check_pace = self._collector.check_pace
+        self.handover = Handover(rows, committer, data, clock, queue, commits, discard, check_pace, room)
         self._completions = Completions(rows, commits, clock, buckets, queue, part_size_bytes_min)
         self._manifests = Manifests(rows)
         self._reader = Reader(data, self._manifests, leases)
@@ -148,7 +158,7 @@ class Store:
 
     def ingest(self, size_hint: int | None) -> Ingest:
         self._collector.check_pace()
-        return StoreIngest(self._data, size_hint, self._discard)
+        return StoreIngest(self._data, size_hint, self._discard, self._room)
 
     async def put_object(
         self, bucket: str, key: str, new: NewObject, ingest: Ingest, digests: Digests, condition: Condition | None
@@ -157,10 +167,20 @@ class Store:
         return await self._objects.put(bucket, key, new, ingest, digests, condition)
 
     async def part_span(self, record: Object, number: int) -> tuple[Span, Part | None]:
-        return await self._manifests.part_span(record, number)
+        with self._held(record):
+            return await self._manifests.part_span(record, number)
 
     async def list_object_parts(self, record: Object, after: int, limit: int) -> tuple[list[Part], bool]:
-        return await self._manifests.parts_after(record, after, limit)
+        with self._held(record):
+            return await self._manifests.parts_after(record, after, limit)
+
+    @contextmanager
+    def _held(self, record: Object) -> Iterator[None]:
+        release = self.hold(record)
+        try:
+            yield
+        finally:
+            release()
 
     def read(self, record: Object, span: Span) -> AsyncIterator[bytes]:
         return self._reader.read(record, span)

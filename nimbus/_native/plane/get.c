@@ -54,6 +54,17 @@ static bool is_small(const nb_entry *entry, const nb_read_plan *plan) {
     return plan->end - plan->start <= NB_SMALL_SIZE_BYTES_MAX && entry->extents_count == 1;
 }
 
+/* Whether they may be gone before they are sent: from now on nobody who frees frames waits for us (readers.h). Small ones
+ * are copied before they are verified. */
+static bool may_vanish(const nb_entry *entry, const nb_read_plan *plan) {
+    if (!atomic_load(&entry->dead_since_ms) || !plan->sends_body || is_small(entry, plan))
+        return false;
+    for (size_t i = 0; i < entry->extents_count; i++)
+        if (!entry->extents[i].file->table)
+            return true;
+    return false;
+}
+
 /* Have the first bytes verified, the small ones already behind the head. */
 static nb_status prepare(nb_conn *conn, nb_entry *entry, const nb_read_plan *plan) {
     if (!plan->sends_body || plan->start == plan->end)
@@ -119,6 +130,8 @@ static nb_get_verdict answer_object(
     nb_read_plan plan;
     if (!nb_read_plan_make(request, query, *entry, &plan) || !(conn->out = nb_buffer_take(&conn->worker->buffers)) ||
         !nb_read_put_head(conn, *entry, query, &plan))
+        return NB_GET_RELAY;
+    if (may_vanish(*entry, &plan))
         return NB_GET_RELAY;
     size_t head_size = nb_buffer_used(conn->out);
     nb_status status = prepare(conn, *entry, &plan);

@@ -82,6 +82,7 @@ static bool needs_no_admission(const nb_upload *upload) {
     nb_span bucket = {upload->target.name, upload->target.bucket_len};
     return !upload->is_part && !upload->is_conditional && nb_upload_is_small(upload) &&
            is_ascii(nb_target_name(&upload->target)) &&
+           !atomic_load_explicit(&upload->plane->intake->asks_first, memory_order_relaxed) &&
            nb_intake_knows(upload->plane->intake, bucket, upload->user->user_id);
 }
 

@@ -168,6 +168,13 @@ static nb_status copy_frame(nb_reply *reply, bool wait) {
     return status;
 }
 
+bool nb_reply_rescue(nb_conn *conn) {
+    nb_reply *reply = conn->reply;
+    if (reply->at >= reply->end || reply->copied_end > reply->at || extent_at(reply->entry, reply->at)->file->table)
+        return true;
+    return copy_frame(reply, false) == NB_OK;
+}
+
 bool nb_reply_tick(nb_conn *conn) {
     nb_reply *reply = conn->reply;
     if (!reply || reply->at >= reply->end || reply->copied_end > reply->at)

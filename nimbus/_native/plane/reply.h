@@ -2,7 +2,7 @@
  *
  * Must always hold: no byte of a block leaves before the block matched its hash, now or within NB_VERIFIED_S; no read
  * that may wait for a disk happens on a worker. Frames of an entry that is out of the cache are copied and verified
- * anew, because a deleted frame's pages may be given back some seconds later; blobs are only unlinked, and stay.
+ * anew, because a deleted frame's pages may be given back soon (readers.h); blobs are only unlinked, and stay.
  */
 #ifndef NIMBUS_PLANE_REPLY_H
 #define NIMBUS_PLANE_REPLY_H
@@ -50,6 +50,9 @@ void nb_reply_end(nb_conn *conn);
 
 /* The bytes that come next cannot be had, for this reason: the connection must close. */
 void nb_reply_fail(nb_conn *conn, nb_status status);
+
+/* Copy the frame of a dead entry that is being sent, if one is. Whether no file is needed any more for what comes next. */
+bool nb_reply_rescue(nb_conn *conn);
 
 /* Now and then: rescue a frame that is being sent slowly and may go away. False: the connection must close. */
 bool nb_reply_tick(nb_conn *conn);

@@ -107,6 +107,8 @@ void nb_intake_learn(nb_intake *intake, nb_span bucket, nb_span owner) {
     pthread_mutex_unlock(&intake->known_lock);
 }
 
+void nb_intake_ask_first(nb_intake *intake, bool asks_first) { atomic_store(&intake->asks_first, asks_first); }
+
 void nb_checksum_header(nb_digest_kind kind, char out[NB_CHECKSUM_HEADER_SIZE_BYTES_MAX]) {
     static const char PREFIX[] = "x-amz-checksum-";
     const char *name = nb_digest_name(kind);

@@ -126,6 +126,7 @@ typedef struct nb_intake {
     nb_block_pool pool;
     nb_admission admission;
     nb_md5_isa isa;
+    atomic_bool asks_first;     /* Python wants to be asked about every upload before its body comes */
     atomic_size_t large_count;  /* uploads with a blob that are receiving */
     atomic_size_t coming_count; /* those of them whose block is being written, and that will bring the next */
     pthread_mutex_t known_lock;
@@ -149,6 +150,9 @@ static inline uint32_t nb_upload_kinds(const nb_upload *upload) { /* the checksu
 /* Whether this user is known to own the bucket: a hint, the commit decides. And that he does. */
 bool nb_intake_knows(nb_intake *intake, nb_span bucket, nb_span owner);
 void nb_intake_learn(nb_intake *intake, nb_span bucket, nb_span owner);
+
+/* Have every upload admitted before its body comes, or no longer those that only the commit decides about. */
+void nb_intake_ask_first(nb_intake *intake, bool asks_first);
 
 /* Take it in, with the memory for its first block. False: there is no room for one more now, or no time; nothing
  * changed. The worker. */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,6 +141,22 @@ def test_punch_keeps_everything_outside_whole_pages(fd: int) -> None:
     os.pwrite(fd, b"x" * 20_000, 0)
     blocks.punch(fd, 5000, 13_000)
     assert os.pread(fd, 20_000, 0) == b"x" * 8192 + bytes(4096) + b"x" * (20_000 - 12_288)
+
+
+def test_pages_in_the_queue_of_a_socket_are_not_let_go_of(fd: int) -> None:
+    """Punching them puts zeros into the queue wherever the kernel keeps several pages as one piece."""
+    size = 512 << 10
+    os.pwrite(fd, b"x" * size, 0)
+    os.fsync(fd)
+    sender, receiver = socket.socketpair()
+    with sender, receiver:
+        sent = os.sendfile(sender.fileno(), fd, 0, 65_536)
+        assert not blocks.evict(fd, 0, size)
+        while sent:
+            sent -= len(receiver.recv(sent))
+    assert blocks.evict(fd, 0, size)
+    blocks.punch(fd, 0, size)
+    assert os.pread(fd, size, 0) == bytes(size)
 
 
 @given(st.lists(st.integers(0, 700_000), max_size=6))

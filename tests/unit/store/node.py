@@ -15,6 +15,7 @@ from nimbus.meta.api import Committer, OrderedMap, OwnedMap
 from nimbus.meta.committer import OwnedCommitter
 from nimbus.meta.memory import MemoryMap
 from nimbus.store.api import CompletedPart, Condition, Digests, NewObject
+from nimbus.store.leases import AskReaders
 from nimbus.store.records import Garbage, ManifestPage, Object, Upload, UploadedPart, unpack
 from nimbus.store.store import Store
 
@@ -48,13 +49,20 @@ class Node:
         data: DataStore,
         clock: ManualClock,
         garbage_grace_s: float = 3600,
+        readers: AskReaders | None = None,
     ) -> None:
         self.map = map
         self.data = data
         self.clock = clock
         self.committer = committer
         self.store = Store(
-            map, committer, data, clock, part_size_bytes_min=PART_SIZE_BYTES_MIN, garbage_grace_s=garbage_grace_s
+            map,
+            committer,
+            data,
+            clock,
+            part_size_bytes_min=PART_SIZE_BYTES_MIN,
+            garbage_grace_s=garbage_grace_s,
+            readers=readers,
         )
 
     async def put(
@@ -143,11 +151,12 @@ async def running(
     data: DataStore | None = None,
     clock: ManualClock | None = None,
     garbage_grace_s: float = 3600,
+    readers: AskReaders | None = None,
 ) -> AsyncIterator[Node]:
     """A node, closed at the end; the engines survive it."""
     map = map or MemoryMap()
     committer = OwnedCommitter(map)
-    node = Node(map, committer, data or MemoryDataStore(), clock or ManualClock(), garbage_grace_s)
+    node = Node(map, committer, data or MemoryDataStore(), clock or ManualClock(), garbage_grace_s, readers)
     try:
         await node.store.start()
         yield node
