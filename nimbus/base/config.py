@@ -87,8 +87,13 @@ class Limits(Table, frozen=True, kw_only=True):
     ] = 128 * MIB
     shutdown_s: Annotated[
         float,
-        Meta(ge=0, le=600, description="Seconds that running requests may still take when the server is told to stop."),
-    ] = 4.0
+        Meta(
+            ge=0,
+            le=3600,
+            description="Seconds that running requests may still take when the server is told to stop; a second signal "
+            "ends them at once. Keep it 10 s below what your supervisor grants (systemd: 90 s).",
+        ),
+    ] = 60.0
 
 
 class MetadataConfig(Table, frozen=True, kw_only=True):

@@ -12,7 +12,8 @@ from nimbus.server.notices import fail
 from nimbus.server.run import serve
 
 DESCRIPTION = """\
-Serves S3 until SIGTERM or SIGINT, then lets running requests finish and stops. One line on standard output,
+Serves S3 until SIGTERM or SIGINT, then lets running requests finish (limits.shutdown_s; a second signal cuts
+them off) and stops. One line on standard output,
 `NimbusStore is ready at http://HOST:PORT`, says when requests are answered, and with a certificate a second one
 the same of https; everything else goes to standard error, each line with its time and level. `--listen ''` leaves
 HTTPS alone.
@@ -72,5 +73,6 @@ def run(arguments: argparse.Namespace) -> None:
     """Serve until told to stop. Raises a `NimbusError` when that cannot begin."""
     named = {key: getattr(arguments, key) for key in (*(row[2] for row in OPTIONS), "data_plane", "log_level")}
     overrides = {key: value for key, value in named.items() if value is not None}
-    loaded = load(config_path(arguments.config, os.environ), os.environ, overrides)
-    serve(loaded.config, loaded.notices)
+    path = config_path(arguments.config, os.environ)
+    loaded = load(path, os.environ, overrides)
+    serve(loaded.config, loaded.notices, reread=lambda: load(path, os.environ, overrides).config)

@@ -7,6 +7,8 @@ with the body unfinished. The first bytes of an object are read before the head 
 missing object is still answered with an error. A server that can send objects by itself (`BodySender`) does, and
 one that can take a body in by itself (`HeldBody`, `nimbus.body` among the extensions of the scope).
 
+What counts as sent is what the server has written to the peer's socket, as near as ASGI lets anybody know (`_Pieces`).
+
 Must always hold: no exception leaves `__call__`; a request that was refused leaves its connection usable, or
 closed after the client could read why.
 """
@@ -16,19 +18,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 from nimbus.auth.api import Head
 from nimbus.base.limits import READ_SIZE_BYTES
 from nimbus.s3.access import RELAYED, AccessRecorder
-from nimbus.s3.api import BodySender, Message, ObjectBody, Send, Sending
+from nimbus.s3.api import BodySender, Message, ObjectBody, Send, Sending, Settings
 from nimbus.s3.app import Answer, App, Exchange
 from nimbus.s3.errors import S3Error
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
+# Messages that Granian accepts before its connection has taken them, and the one that the connection is writing.
+_MESSAGES_AHEAD: Final = 5
+# A client gives up after some time; before that nobody asks whether it is there, since asking takes a moment.
+_LONG_NS: Final = 100_000_000
+_ASKING_S: Final = 0.005
 _CLOSE: Final = (b"connection", b"close")
 _SINGLE: Final = ("host", "content-length", "transfer-encoding", "authorization", "range", "x-amz-content-sha256")
 
@@ -101,6 +109,7 @@ class S3Asgi:
 
     async def _send(self, exchange: Exchange, answer: Answer, send: Send, sender: BodySender | None) -> None:
         body = answer.body
+        size = body.span.size if isinstance(body, ObjectBody) else None
         sending = None
         if exchange.head.method == "HEAD":
             body = b""
@@ -113,6 +122,8 @@ class S3Asgi:
             except Exception as error:
                 answer = self._app.refuse(exchange, error)
                 body = answer.body
+        if await self._has_left(exchange):
+            return await _close(body)
         if self._is_last(exchange):
             answer.headers.append(_CLOSE)
         exchange.status = answer.status
@@ -129,7 +140,7 @@ class S3Asgi:
         else:
             assert not isinstance(body, ObjectBody | None), "_opened leaves neither"
             await send(start)
-            await self._stream(exchange, body, send)
+            await self._stream(exchange, body, size, send)
 
     async def _opened(self, answer: Answer) -> tuple[Answer, bytes | AsyncIterator[bytes]]:
         """The bytes of a body, or a stream of which the first piece has been read."""
@@ -158,25 +169,39 @@ class S3Asgi:
             exchange.sent_bytes = sending.sent_bytes
             await sending.aclose()
 
-    async def _stream(self, exchange: Exchange, body: AsyncIterator[bytes], send: Send) -> None:
+    async def _stream(self, exchange: Exchange, body: AsyncIterator[bytes], size: int | None, send: Send) -> None:
         """Send a long body piece by piece; give up, unfinished, when the reader is gone or too slow."""
         gone = asyncio.ensure_future(_until_gone(exchange))
-        grace_s = self._settings.body_grace_s
+        pieces = _Pieces(exchange, send, self._settings)
         try:
             async for piece in body:
+                if pieces.handed_bytes + len(piece) == size:
+                    await pieces.settle(gone)
+                await asyncio.sleep(0)  # pieces that need not be waited for would leave no turn to who hears of the end
                 if gone.done():
                     return
-                async with asyncio.timeout(grace_s + len(piece) / max(self._settings.body_rate_bytes_per_s, 1)):
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-                exchange.sent_bytes += len(piece)
+                await pieces.hand(piece)
             await send({"type": "http.response.body", "body": b""})
-        except TimeoutError:
+            exchange.sent_bytes = pieces.handed_bytes
+        except (TimeoutError, ConnectionError):
             return
         except Exception as error:
             self._app.refuse(exchange, error)  # too late to tell the client, but not the operator
         finally:
             gone.cancel()
             await _close(body)
+
+    async def _has_left(self, exchange: Exchange) -> bool:
+        """Whether the client is gone before its answer; asked where making that took so long that it may have given up.
+
+        Granian takes an answer to nobody without a word.
+        """
+        if time.perf_counter_ns() - exchange.began_ns < _LONG_NS or _is_unread(exchange):
+            return False
+        gone = asyncio.ensure_future(_until_gone(exchange))
+        done, _ = await asyncio.wait({gone}, timeout=_ASKING_S)
+        gone.cancel()
+        return bool(done)
 
     # --- bodies that nobody wanted ---
 
@@ -209,6 +234,41 @@ class S3Asgi:
                     if message["type"] != "http.request" or not message.get("more_body", False):
                         return
                     left -= len(message.get("body", b""))
+
+
+class _Pieces:
+    """Hands a body to the server and keeps count of what the peer's socket has taken of it.
+
+    ASGI tells nobody what was sent. But Granian keeps at most four messages that its connection has not taken, and the
+    connection takes one only when less than the receive buffer (256 KiB, listener.py) of all before it is unwritten. So
+    when a message is accepted, everything up to the fifth before it is on its way; empty ones, which hyper drops, push
+    the others through. What the kernel holds for a slow peer counts as sent, as with every server.
+    """
+
+    def __init__(self, exchange: Exchange, send: Send, settings: Settings) -> None:
+        self.handed_bytes = 0
+        self._exchange = exchange
+        self._send = send
+        self._settings = settings
+        self._ahead: deque[int] = deque()
+
+    async def hand(self, piece: bytes) -> None:
+        """Hand over a piece of an unfinished body; raises `TimeoutError` when the peer is too slow, and a
+        `ConnectionError` when it is gone and the server says so."""
+        rate = max(self._settings.body_rate_bytes_per_s, 1)
+        async with asyncio.timeout(self._settings.body_grace_s + (len(piece) or READ_SIZE_BYTES) / rate):
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        self.handed_bytes += len(piece)
+        self._ahead.append(len(piece))
+        if len(self._ahead) > _MESSAGES_AHEAD:
+            self._exchange.sent_bytes += self._ahead.popleft()
+
+    async def settle(self, gone: asyncio.Future[None]) -> None:
+        """Wait until what was handed over has been taken; to be called before the last piece, while the server still
+        waits for more."""
+        for _ in range(_MESSAGES_AHEAD):
+            if not gone.done():
+                await self.hand(b"")
 
 
 class _Peeked:

@@ -13,7 +13,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from granian._granian import SocketHolder
@@ -49,7 +51,12 @@ CANCEL_S: Final = 0.5
 LOGGING: Final[dict[str, Any]] = {
     "filters": {"errors": {"()": "nimbus.server.listener.NotCancelled"}},
     "handlers": {
-        name: {"class": "nimbus.server.notices.StandardError", "filters": ["errors"]} for name in ("console", "access")
+        "console": {"class": "nimbus.server.notices.StandardError", "filters": ["errors"]},
+        "refused": {"class": "nimbus.server.listener.RefusedPieces"},
+    },
+    "loggers": {
+        "_granian": {"handlers": ["console"], "propagate": False},
+        "_granian.asgi.io": {"handlers": ["refused"], "level": "INFO", "propagate": False},
     },
 }
 
@@ -60,6 +67,41 @@ class NotCancelled(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         # Granian logs a traceback as text; its last line names the exception.
         return not record.getMessage().rstrip().rpartition("\n")[2].startswith("CancelledError")
+
+
+class RefusedPieces(logging.Handler):
+    """Hears that a piece of a body was taken by nobody, while it is being sent.
+
+    `send` of Granian never fails: once its connection is gone it drops what it is given and logs a line, at once and on
+    the thread that sends; the message that `receive` gives comes up to ten milliseconds later, which are tens of pieces
+    when they come from memory. The line is the only word of it, so we listen to that.
+    """
+
+    heard = False  # between the call of a `send` and its return
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # Granian's own threads say the same of a piece that waited for room when the connection went.
+        is_sender = threading.get_ident() == threading.main_thread().ident
+        if is_sender and record.getMessage().startswith("ASGI transport error"):
+            RefusedPieces.heard = True
+
+
+def telling_of_refusal(app: Application) -> Application:
+    """The application with a `send` that raises `ConnectionResetError` when nobody takes a body any more."""
+
+    async def told(
+        scope: Scope, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+    ) -> None:
+        def sending(message: Message) -> Awaitable[None]:
+            RefusedPieces.heard = False
+            sent = send(message)
+            if RefusedPieces.heard:
+                raise ConnectionResetError("the peer has left")
+            return sent
+
+        await app(scope, receive, sending)
+
+    return told
 
 
 def _bound_silence(listening: socket.socket, limits: Limits) -> None:
@@ -85,7 +127,7 @@ class Listener:
     ) -> None:
         self._bound = bound
         _bound_silence(bound.socket, limits)
-        options = _options(app, limits, connections)
+        options = _options(telling_of_refusal(app), limits, connections)
         if certificate is not None:
             options |= {"ssl_cert": certificate.cert, "ssl_key": certificate.key, "ssl_protocol_min": TLS_MIN}
         self._server = _AdoptingServer(bound.socket, options)
@@ -105,15 +147,23 @@ class Listener:
 
     async def drain(self, timeout_s: float) -> int:
         """Accept nothing more and wait for running requests; returns how many had to be cut off."""
-        assert self._serving is not None, "not started"
-        self._server.stop()  # type: ignore[no-untyped-call]
-        await asyncio.wait({self._serving}, timeout=timeout_s)
-        if self._serving.done():
-            return 0
-        return await self._cut(self._serving)
+        return 0 if await self.settle(timeout_s) else await self.cut()
 
-    async def _cut(self, serving: asyncio.Task[None]) -> int:
+    async def settle(self, timeout_s: float, hurry: asyncio.Event | None = None) -> bool:
+        """Accept nothing more; whether running requests ended before the time was over or `hurry` was set."""
+        assert self._serving is not None, "not started"
+        if not self._serving.done():
+            self._server.stop()  # type: ignore[no-untyped-call]
+        async with hurried(hurry) as ordered:
+            await asyncio.wait({self._serving, *ordered}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        return self._serving.done()
+
+    async def cut(self) -> int:
         """Cancel the requests that still run, and the tasks they began; Granian ends once they have."""
+        serving = self._serving
+        assert serving is not None, "not started"
+        if serving.done():
+            return 0
         mine = {asyncio.current_task(), serving}
         running = {
             task
@@ -124,6 +174,17 @@ class Listener:
             task.cancel()
         await asyncio.wait({*running, serving}, timeout=CANCEL_S)
         return len(running)
+
+
+@asynccontextmanager
+async def hurried(hurry: asyncio.Event | None) -> AsyncIterator[set[asyncio.Task[Any]]]:
+    """A task that ends when `hurry` is set, to wait for beside others."""
+    waits = set() if hurry is None else {asyncio.create_task(hurry.wait())}
+    try:
+        yield waits
+    finally:
+        for wait in waits:
+            wait.cancel()
 
 
 # Granian's own tasks end by themselves once the last request has, and so do the drains of other listeners.

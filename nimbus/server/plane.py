@@ -36,6 +36,7 @@ from nimbus.server.sockets import Bound, bind_private
 CACHE_SIZE_BYTES: Final = 256 << 20
 DISK_THREADS: Final = 4
 POLL_S: Final = 0.02
+BEHIND_S: Final = 0.1  # for the server behind to see that its requests are gone
 _OURS: Final = b"x-nimbus-"
 _HOP: Final = b"x-nimbus-hop-"  # headers that ended at the plane, which a signature may cover
 _INVITE_ME: Final = (b"expect", b"100-continue")
@@ -185,11 +186,23 @@ class PlaneListener:
 
     async def drain(self, timeout_s: float) -> int:
         """Accept nothing more and wait for running requests; returns how many had to be cut off."""
+        await self.settle(timeout_s)
+        return await self.cut()
+
+    async def settle(self, timeout_s: float, hurry: asyncio.Event | None = None) -> bool:
+        """Accept nothing more; whether running requests ended before the time was over or `hurry` was set."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         self._plane.drain()
-        while self._plane.counters()["in_flight"] and loop.time() < deadline:  # noqa: ASYNC110 native threads set no event
+        while self._plane.counters()["in_flight"] and loop.time() < deadline:  # native threads set no event
+            if hurry is not None and hurry.is_set():
+                break
             await asyncio.sleep(POLL_S)
+        return not self._plane.counters()["in_flight"]
+
+    async def cut(self) -> int:
+        """End everything that still runs; returns how many requests that were."""
+        loop = asyncio.get_running_loop()
         running = self._plane.counters()["in_flight"]
         await loop.run_in_executor(None, self._plane.stop)
         if self._lookups is not None:
@@ -198,7 +211,7 @@ class PlaneListener:
             await loop.run_in_executor(None, self._uploads.join)
         if self._sends is not None:
             self._sends.abandon()
-        await self._behind.drain(max(deadline - loop.time(), 0.1))
+        await self._behind.drain(BEHIND_S)
         if self._sends is not None:
             self._sends.close()
         self._folder.cleanup()

@@ -2,7 +2,7 @@
 
 Promises: what can be refused is refused before anything is opened, in one line; the ready line is printed
 when requests are answered, and it is all that standard output gets; SIGTERM and SIGINT let running requests
-finish for `limits.shutdown_s`, then close everything in order; a stop that hangs ends the process loudly.
+finish for `limits.shutdown_s`, then close everything in order (stopping.py); a stop that hangs ends the process loudly.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import gc
-import os
 import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -27,19 +26,18 @@ from nimbus.server import graph
 from nimbus.server.admin import admin_listener
 from nimbus.server.crash import fail_stop, vital
 from nimbus.server.doors import Doors, open_doors
+from nimbus.server.hangup import Hangup, Reread
 from nimbus.server.listener import Listener
-from nimbus.server.notices import fail, say, speak_from, warn
+from nimbus.server.notices import say, speak_from, warn
 from nimbus.server.plane import PlaneListener
 from nimbus.server.refusals import check
+from nimbus.server.stopping import Orders, drain
 
 # Opens everything behind the listener for as long as the context lasts.
 OpenNode = Callable[[Config, tuple[UserEntry, ...]], AbstractAsyncContextManager[graph.Node]]
 
-# Closing the engines takes milliseconds; whoever needs this long hangs.
-CLOSE_S_MAX: Final = 10.0
 # The admin listener answers until S3 has stopped; its own last answers take no longer than this.
 ADMIN_DRAIN_S: Final = 0.5
-EXIT_HUNG: Final = 70
 # A listing makes thousands of objects and an upload hundreds, nearly all free of cycles and soon gone: Python's own
 # 700 would take up to a fifth of their time.
 OBJECTS_BEFORE_SEARCH: Final = 10_000
@@ -49,22 +47,35 @@ class ListenerFailed(NimbusError):
     """The listener stopped by itself; what it said stands above."""
 
 
-def serve(config: Config, notices: tuple[str, ...], open_node: OpenNode = graph.node) -> None:
-    """Serve until told to stop. Raises a `NimbusError` when that cannot begin, or ends by itself."""
+def serve(
+    config: Config, notices: tuple[str, ...], open_node: OpenNode = graph.node, reread: Reread | None = None
+) -> None:
+    """Serve until told to stop. Raises a `NimbusError` when that cannot begin, or ends by itself.
+
+    `reread` reads the configuration again from where it came from, to say what has changed.
+    """
     checked = check(config)
     speak_from(config.log_level)
     faulthandler.enable()  # a crash in native code shows the stacks of all threads
     with open_doors(config) as doors, fail_stop():
         for notice in (*notices, *checked.notices):
             warn(notice)
-        config = within_descriptors(config, raise_descriptor_limit(), 2 - [doors.plain, doors.tls].count(None))
+        fitting = within_descriptors(config, raise_descriptor_limit(), 2 - [doors.plain, doors.tls].count(None))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(config, checked.users, doors, open_node))
+            runner.run(_serve(fitting, checked.users, doors, open_node, partial(Hangup, config, reread)))
 
 
-async def _serve(config: Config, users: tuple[UserEntry, ...], doors: Doors, open_node: OpenNode) -> None:
-    stop = asyncio.Event()
-    _heed_signals(stop, config)
+async def _serve(
+    config: Config,
+    users: tuple[UserEntry, ...],
+    doors: Doors,
+    open_node: OpenNode,
+    hangup: Callable[[Callable[[], None] | None], Hangup],
+) -> None:
+    orders = Orders(config.limits.shutdown_s)
+    orders.heed()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, hangup(None))
     async with open_node(config, users) as node:
         parts = asyncio.all_tasks() - {asyncio.current_task()}
         listeners = _listeners(doors, node, config)
@@ -72,18 +83,16 @@ async def _serve(config: Config, users: tuple[UserEntry, ...], doors: Doors, ope
         admin = [] if doors.admin is None else [admin_listener(doors.admin, sources, node.readiness)]
         for listener in (*listeners, *admin):
             listener.start()
-        if node.access_log is not None:  # the one thing that a SIGHUP is good for
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, node.access_log.reopen)
+        if node.access_log is not None:
+            loop.add_signal_handler(signal.SIGHUP, hangup(node.access_log.reopen))
         with vital(parts), _settled_memory():
             _announce(doors, config)
-            await _first(stop, (*listeners, *admin))
-        if not stop.is_set():
+            await _first(orders.stop, (*listeners, *admin))
+        if not orders.stop.is_set():
             raise ListenerFailed
         if node.readiness is not None:
             node.readiness.stop()
-        cut = sum(await asyncio.gather(*(listener.drain(config.limits.shutdown_s) for listener in listeners)))
-        if cut:
-            warn(f"{cut} running requests were cut off after {config.limits.shutdown_s:g} s")
+        await drain(listeners, sources, config.limits.shutdown_s, orders.hurry)
         for listener in admin:
             await listener.drain(ADMIN_DRAIN_S)
     say("stopped")
@@ -145,27 +154,3 @@ def within_descriptors(config: Config, granted: int, listeners: int) -> Config:
             warn(f"limits.{name} is {most}, not {wanted}: the system grants no more file descriptors")
         possible[name] = min(most, wanted)
     return msgspec.structs.replace(config, limits=msgspec.structs.replace(limits, **possible))
-
-
-def _heed_signals(stop: asyncio.Event, config: Config) -> None:
-    loop = asyncio.get_running_loop()
-
-    def order_stop() -> None:
-        if not stop.is_set():
-            stop.set()
-            _end_if_hung(config.limits.shutdown_s + CLOSE_S_MAX)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, order_stop)
-    # A second process would find the data directory locked, so there is nothing to reload into.
-    loop.add_signal_handler(signal.SIGHUP, say, "SIGHUP changes nothing; restart to read the configuration again")
-
-
-def _end_if_hung(after_s: float) -> None:
-    def end() -> None:
-        fail(f"still not stopped after {after_s:g} s; ended by force")
-        os._exit(EXIT_HUNG)
-
-    guard = threading.Timer(after_s, end)
-    guard.daemon = True
-    guard.start()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import re
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from nimbus.base.config import Limits
 from tests.faults.busy_writers import BUCKET, MIB, client_of, listed_sizes
 from tests.faults.server_process import DATA_PLANES, SECONDS_MAX, SERVE, Started, started
 from tests.faults.test_server_stop import wait_until_refused
@@ -96,9 +99,52 @@ def test_what_does_not_go_on_is_cut_off_and_leaves_nothing(tmp_path: Path, data_
         server.signal(signal.SIGTERM)
         status, _, said = server.ended()
         assert (status, "Traceback" in said) == (0, False), said
-        assert "running requests were cut off after 0.3 s" in said
+        (line,) = (line for line in said.splitlines() if "cut off" in line)
+        assert "WARNING nimbus: 3 running requests were cut off after 0.3 s: " in line
+        sent = re.search(r": .*1 GetObject with (\d+) bytes sent", line)
+        assert sent is not None, line
+        assert 1000 <= int(sent[1]) < len(DOWN)
+        assert f"2 PutObject with {len(UP) // 2 + len(SMALL) // 2} bytes received" in line
         with pytest.raises((http.client.IncompleteRead, ConnectionError)):
             download.read()
     assert len(list((tmp_path / "data-dir").rglob("*.blob"))) == 1
     with serving(tmp_path, data_plane, 20) as (_, client):
         assert listed_sizes(client) == {"down": len(DOWN)}
+
+
+def test_a_second_signal_ends_what_still_runs_at_once(tmp_path: Path, data_plane: str) -> None:
+    with ExitStack() as held, serving(tmp_path, data_plane, 600) as (server, client):
+        client.create_bucket(Bucket=BUCKET)
+        client.put_object(Bucket=BUCKET, Key="down", Body=DOWN)
+        download = begin_download(connected(server, held), presigned(client, server, "get_object", "down"))
+        client.close()
+        server.signal(signal.SIGTERM)
+        wait_until_refused(server.port)
+        began = time.monotonic()
+        server.signal(signal.SIGTERM)
+        status, _, said = server.ended()
+        assert time.monotonic() - began < 10
+        assert (status, "Traceback" in said) == (0, False), said
+        assert re.search(r"1 running requests were cut off by a second signal, .*: 1 GetObject with \d+ bytes", said)
+        assert said.endswith("nimbus: stopped\n")
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            download.read()
+
+
+def test_by_default_a_slow_reader_has_the_time_of_a_training_job(tmp_path: Path, data_plane: str) -> None:
+    """40 MB at a pace that takes longer than 4 s, and shorter than the minute that a supervisor grants anyway."""
+    assert 30 <= Limits().shutdown_s <= 80
+    command = [*SERVE, "--listen", "127.0.0.1:0", "--data", "data-dir", "--data-plane", data_plane]
+    with ExitStack() as held, started(command, cwd=tmp_path) as server:
+        client = client_of(server.port)
+        client.create_bucket(Bucket=BUCKET)
+        client.put_object(Bucket=BUCKET, Key="down", Body=DOWN)
+        download = begin_download(connected(server, held), presigned(client, server, "get_object", "down"))
+        client.close()
+        server.signal(signal.SIGTERM)
+        wait_until_refused(server.port)
+        time.sleep(5)
+        assert download.read() == DOWN[1000:]
+        status, _, said = server.ended()
+        assert (status, "cut off" in said) == (0, False), said
+        assert "INFO nimbus: stopping: running requests have 60 s to finish; a second signal cuts them off" in said

@@ -74,7 +74,8 @@ class Server(msgspec.Struct, frozen=True):
 
 def write_config(folder: Path) -> Path:
     """A configuration with the two users of these tests, on a disk that may be nearly full with other things."""
-    lines = [f'domains = ["localhost", "{DOMAIN}"]', "[data.options]", "reserve_bytes = 100_000_000", ""]
+    lines = [f'domains = ["localhost", "{DOMAIN}"]', "[limits]", "shutdown_s = 4", ""]
+    lines += ["[data.options]", "reserve_bytes = 100_000_000", ""]
     for user in (OWNER, OTHER):
         lines += [
             "[[users]]",

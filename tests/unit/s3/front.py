@@ -6,6 +6,7 @@ auth room. The driver holds the front to its duties: one head, a body of exactly
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -76,7 +77,9 @@ class Front:
         user: str = "owner",
         headers: Iterable[tuple[str, str]] | dict[str, str] = (),
         cut: bool = False,
+        leaves: bool = False,
     ) -> Answered:
+        """The answer to a request; the client stays to read it unless it `leaves` after its body."""
         pieces = [body] if isinstance(body, bytes) else list(body)
         size = sum(len(piece) for piece in pieces)
         raw_path, _, query = target.partition("?")
@@ -97,13 +100,13 @@ class Front:
             "client": ("127.0.0.1", 1),
             "extensions": self.extensions,
         }
-        return await self._exchange(scope, pieces, cut)
+        return await self._exchange(scope, pieces, cut, leaves)
 
     def data_size_bytes(self) -> int:
         """How many bytes the data engine holds."""
         return sum(map(len, self._data._objects.values()))
 
-    async def _exchange(self, scope: dict[str, Any], pieces: list[bytes], cut: bool) -> Answered:
+    async def _exchange(self, scope: dict[str, Any], pieces: list[bytes], cut: bool, leaves: bool) -> Answered:
         incoming = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
         incoming.append({"type": "http.disconnect"} if cut else {"type": "http.request", "body": b""})
         sent: list[dict[str, Any]] = []
@@ -111,7 +114,11 @@ class Front:
 
         async def receive() -> dict[str, Any]:
             self.received += 1
-            return incoming.pop(0) if incoming else {"type": "http.disconnect"}
+            if incoming:
+                return incoming.pop(0)
+            if not (cut or leaves):
+                await asyncio.Event().wait()
+            return {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:
             sent.append(message)
@@ -131,7 +138,7 @@ def _check(scope: dict[str, Any], sent: list[dict[str, Any]]) -> Answered:
     assert all(name == name.lower() for name in headers)
     assert headers["x-amz-request-id"]
     body = b"".join(message["body"] for message in bodies)
-    is_cut = bodies[-1].get("more_body", False)
+    is_cut = not bodies or bodies[-1].get("more_body", False)
     if head["status"] in (204, 304) or scope["method"] == "HEAD":
         assert body == b""
     elif not is_cut:

@@ -11,6 +11,7 @@ import pytest
 
 from nimbus.base.errors import DataDamaged, SpaceExhausted, StoreReadOnly
 from nimbus.base.limits import READ_SIZE_BYTES
+from nimbus.metrics import names
 from nimbus.s3.asgi import S3Asgi
 from tests.unit.s3.front import Front, open_front
 
@@ -145,7 +146,7 @@ async def test_iterator_is_closed_when_the_reader_is_gone(
             events.append("closed")
 
     monkeypatch.setattr(front.asgi, "_store", Reads(endless))
-    answered = await front("GET", "/bucket/large")  # the driver reports a disconnect after the request
+    answered = await front("GET", "/bucket/large", leaves=True)
     assert answered.is_cut
     assert events == ["closed"]
 
@@ -244,3 +245,30 @@ async def messages(front: Front, path: str) -> list[Any]:
     asgi: S3Asgi = front.asgi
     await asgi(scope_of(path), waiting, send)
     return sent
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_an_answer_that_took_long_is_given_only_to_who_is_still_there(
+    front: Front, leaves: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that gave up waiting for a long listing is not counted as having got it."""
+    monkeypatch.setattr("nimbus.s3.asgi._LONG_NS", 0)
+    sent: list[Any] = []
+    gone = asyncio.Event()
+    incoming = [{"type": "http.request", "body": b""}]
+    if leaves:
+        gone.set()
+
+    async def receive() -> Any:
+        if not incoming:
+            await gone.wait()
+        return incoming.pop() if incoming else {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    meter = front.asgi._meter
+    await front.asgi(scope_of("/bucket") | {"query_string": b"list-type=2"}, receive, send)
+    counted = {reading.labels: reading.value for reading in meter.read() if reading.metric is names.REQUESTS}
+    assert bool(sent) != leaves
+    assert counted["ListObjectsV2", "0" if leaves else "200"] == 1
