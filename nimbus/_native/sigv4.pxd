@@ -55,6 +55,7 @@ cdef extern from "sigv4.h" nogil:
         nb_span timestamp
         int64_t timestamp_s
         int64_t expires_s
+        int has_token
         nb_span unsigned_header
 
     ctypedef struct nb_sigv4_scratch:

@@ -43,6 +43,9 @@ class Claim:
     def payload_hash(self) -> str:
         """The value that stands for the body in the canonical request."""
     @property
+    def has_token(self) -> bool:
+        """Whether there is a session token in the head or in the query, whatever the form."""
+    @property
     def access_key(self) -> str: ...
     @property
     def scope(self) -> str:

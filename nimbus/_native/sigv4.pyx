@@ -94,6 +94,10 @@ cdef class Claim:
         return latin(self.claim.payload_hash)
 
     @property
+    def has_token(self):
+        return bool(self.claim.has_token)
+
+    @property
     def access_key(self):
         return latin(self.claim.access_key)
 

@@ -2,6 +2,7 @@
 #include "sigv4.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "sigv4_text.h"
 
@@ -63,12 +64,13 @@ enum {
     P_PAYLOAD,
     P_V2_ACCESS_KEY,
     P_V2_SIGNATURE,
+    P_SECURITY_TOKEN,
     P_COUNT
 };
 
 typedef struct {
     nb_span authorization, amz_date, date, content_sha256;
-    unsigned authorizations, amz_dates, content_sha256s, hosts;
+    unsigned authorizations, amz_dates, content_sha256s, hosts, tokens;
     unsigned found[P_COUNT];
     nb_span values[P_COUNT]; /* decoded, in the claim's room */
 } sightings;
@@ -91,6 +93,8 @@ static nb_sigv4_status scan_headers(const nb_sigv4_request *request, sightings *
             seen->date = trim(header->value);
         else if (IS(name, "host"))
             seen->hosts++;
+        else if (IS(name, "x-amz-security-token"))
+            seen->tokens += trim(header->value).len != 0;
     }
     if (size > NB_SIGV4_HEAD_SIZE_MAX)
         return NB_SIGV4_HEAD_TOO_LARGE;
@@ -128,7 +132,7 @@ static nb_sigv4_payload payload_of(nb_span value) {
 
 static const char *const PARAMETERS[P_COUNT] = {
     "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "X-Amz-Signature",
-    "X-Amz-Content-Sha256", "AWSAccessKeyId", "Signature",
+    "X-Amz-Content-Sha256", "AWSAccessKeyId", "Signature", "x-amz-security-token",
 };
 
 /* Decode into the claim's own room. */
@@ -146,6 +150,14 @@ static nb_sigv4_status decode(nb_sigv4_claim *claim, nb_span raw, nb_span *out) 
     return NB_SIGV4_OK;
 }
 
+/* The token is a header that SigV2 clients put there in lower case, and others in any. */
+static int is_parameter(int which, const char *name, size_t size) {
+    const char *expected = PARAMETERS[which];
+    if (strlen(expected) != size)
+        return 0;
+    return (which == P_SECURITY_TOKEN ? strncasecmp(expected, name, size) : memcmp(expected, name, size)) == 0;
+}
+
 /* Which of PARAMETERS a raw name spells, escapes included; -1 for none. */
 static int parameter(nb_span raw) {
     char name[24];
@@ -157,7 +169,7 @@ static int parameter(nb_span raw) {
         name[size++] = (char)value;
     }
     for (int i = 0; i < P_COUNT; i++)
-        if (strlen(PARAMETERS[i]) == size && memcmp(PARAMETERS[i], name, size) == 0)
+        if (is_parameter(i, name, size))
             return i;
     return -1;
 }
@@ -171,6 +183,10 @@ static nb_sigv4_status scan_query(nb_span query, nb_sigv4_claim *claim, sighting
         int which = parameter(name);
         if (which < 0)
             continue;
+        if (which == P_SECURITY_TOKEN) {
+            seen->tokens += value.len != 0;
+            continue;
+        }
         if (seen->found[which]++)
             return NB_SIGV4_PARAMETER_REPEATED;
         TRY(decode(claim, value, &seen->values[which]));
@@ -333,6 +349,7 @@ nb_sigv4_status nb_sigv4_read(const nb_sigv4_request *request, nb_sigv4_claim *c
     TRY(scan_headers(request, &seen));
     TRY(scan_query(request->query, claim, &seen));
     claim->form = form_of(&seen);
+    claim->has_token = seen.tokens != 0;
     if (seen.content_sha256s) {
         claim->payload_hash = seen.content_sha256;
         claim->payload = payload_of(seen.content_sha256);

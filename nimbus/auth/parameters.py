@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 from urllib.parse import unquote_to_bytes
 
 import msgspec
-
-from nimbus.auth.api import Head
-
-_SECURITY_TOKEN: Final = b"x-amz-security-token"
 
 
 class Parameter(msgspec.Struct, frozen=True):
@@ -32,10 +27,3 @@ def moved_headers(raw_query: bytes, names: frozenset[bytes]) -> Iterator[Paramet
         name = parameter.name.lower()
         if name in names or name.startswith(b"x-amz-"):
             yield Parameter(name, parameter.value.strip())
-
-
-def has_security_token(head: Head) -> bool:
-    """Whether the request brings a session token, in the head or in the query."""
-    if any(name == _SECURITY_TOKEN and value.strip() for name, value in head.headers):
-        return True
-    return any(moved.name == _SECURITY_TOKEN and moved.value for moved in moved_headers(head.raw_query, frozenset()))

@@ -51,7 +51,7 @@ def verify_header(claim: Claim, head: Head, ring: KeyRing, virtual_bucket: str, 
         )
     fields = _fields(head)
     _check_date(fields, now_s)
-    holder = find_holder(ring, access_key.decode("latin-1"), head)
+    holder = find_holder(ring, access_key.decode("latin-1"), claim)
     for moved in moved_headers(head.raw_query, _CONTENT):  # this form does not sign them there
         raise headers_not_signed(moved.name.decode("latin-1"))
     if b"x-amz-date" in fields:
@@ -72,7 +72,7 @@ def verify_query(claim: Claim, head: Head, ring: KeyRing, virtual_bucket: str, n
     expires_s = _expires_s([p.value for p in parts if p.name == b"Expires"])
     if now_s > expires_s:
         raise expired(expires_s, now_s)
-    holder = find_holder(ring, given[b"AWSAccessKeyId"].decode("latin-1"), head)
+    holder = find_holder(ring, given[b"AWSAccessKeyId"].decode("latin-1"), claim)
     fields = _fields(head)
     _add_moved(head.raw_query, fields)
     fields[b"date"] = given[b"Expires"]

@@ -15,7 +15,6 @@ from nimbus._native.sigv4 import FORMS, STATUSES, Claim
 from nimbus.auth.api import AuthFailure, Head, Verified
 from nimbus.auth.dates import error_text, parse_date, timestamp_text
 from nimbus.auth.keys import KeyHolder, KeyRing
-from nimbus.auth.parameters import has_security_token
 from nimbus.auth.payload import nonsense, verdict
 from nimbus.base.limits import CLOCK_SKEW_S_MAX
 
@@ -39,7 +38,7 @@ def verify(claim: Claim, head: Head, ring: KeyRing, now_s: int) -> Verified:
     status = status or claim.check(ring.region.encode(), now_s)
     if status:
         raise failure(status, claim, ring.region, now_s)
-    holder = find_holder(ring, claim.access_key, head)
+    holder = find_holder(ring, claim.access_key, claim)
     scope = claim.scope
     kept = holder.peek_signing_key(scope)
     key = kept or holder.derive(claim.scope_date, claim.region)
@@ -58,12 +57,12 @@ def _date_from_http(claim: Claim, head: Head) -> int:
     return _DATE_MISSING if seconds is None else claim.set_timestamp(timestamp_text(seconds))
 
 
-def find_holder(ring: KeyRing, access_key: str, head: Head) -> KeyHolder:
+def find_holder(ring: KeyRing, access_key: str, claim: Claim) -> KeyHolder:
     """Whose key a request names. All keys here are lasting ones, so that no session token can belong to one."""
     holder = ring.peek(access_key)
     if holder is None:
         raise _unknown_access_key(access_key)
-    if has_security_token(head):
+    if claim.has_token:
         raise AuthFailure("InvalidToken", "The provided token is malformed or otherwise invalid.")
     return holder
 

@@ -140,7 +140,8 @@ class App:
         )
         user = exchange.user = identity.require_user(verified.user)
         new = new_headers(moved, headers)
-        headers = exchange.headers = headers | {name.decode(): value.decode("latin-1") for name, value in new}
+        if new:
+            headers = exchange.headers = headers | {name.decode(): value.decode("latin-1") for name, value in new}
         operation = BY_WIRE.get(wire)
         if operation is None:
             raise S3Error("NotImplemented", f"The operation {wire.name} is not implemented.")

@@ -1,4 +1,4 @@
-"""Headers in the query of a presigned read: the native plane knows what SDKs always put there, and relays the others."""
+"""Headers in the query of a presigned read: the native plane knows what SDKs always put there and relays the others."""
 
 from __future__ import annotations
 

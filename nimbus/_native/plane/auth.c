@@ -88,7 +88,7 @@ const nb_key *nb_auth_verify(nb_auth *auth, const nb_request *request, int64_t n
     if (claim->form != NB_FORM_SIGV4_HEADER && claim->form != NB_FORM_SIGV4_QUERY)
         return NULL;
     const nb_key *key = find_key(auth->ring, claim->access_key);
-    if (!key || nb_sigv4_check_scope(claim, auth->ring->region) != NB_SIGV4_OK ||
+    if (!key || claim->has_token || nb_sigv4_check_scope(claim, auth->ring->region) != NB_SIGV4_OK ||
         nb_sigv4_check_time(claim, now_s) != NB_SIGV4_OK)
         return NULL;
     nb_signer *slot = signer_slot(auth, claim);

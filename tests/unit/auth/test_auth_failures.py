@@ -206,6 +206,10 @@ TABLE: dict[str, tuple[Head, str]] = {
     ),
     "made-up token in the query of a signed head": (sign_header(query=b"X-Amz-Security-Token=x"), "InvalidToken"),
     "presigned with a made-up token": (sign_query(query=b"X-Amz-Security-Token=x%2F"), "InvalidToken"),
+    "presigned with a made-up token in other letters": (
+        sign_query(query=b"x-amz-Security%2DToken=" + b"x" * 5000),
+        "InvalidToken",
+    ),
     "presigned with a made-up token in a header": (sign_query(headers=(HOST, TOKEN)), "InvalidToken"),
     "sigv2 with a made-up token": (
         Head("GET", b"/b/k", b"", [DATE, TOKEN, (b"authorization", f"AWS {ACCESS_KEY}:c2ln".encode())]),
