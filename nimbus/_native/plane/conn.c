@@ -1,4 +1,4 @@
-/* A connection from accept to close: heads are parsed and dispatched, answers flushed, timers kept, limits told.
+/* A connection from accept to close: heads are parsed and dispatched, answers flushed, limits told.
  *
  * See plane.h for the phases. What is refused here (malformed heads, too many requests) never reaches Python.
  */
@@ -8,13 +8,10 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "plane/admission.h"
 #include "plane/get.h"
 #include "plane/log_note.h"
 #include "plane/plane.h"
@@ -136,84 +133,6 @@ void nb_conn_wake(nb_conn *conn) {
         nb_list_append(&conn->worker->run_queue, &conn->run);
 }
 
-/* --- timers -------------------------------------------------------------------------------------------- */
-
-void nb_conn_set_timer(nb_conn *conn, nb_timer_kind kind) {
-    nb_worker *worker = conn->worker;
-    const int64_t lasts_ms[NB_TIMER_KINDS] = {
-        [NB_TIMER_HEAD] = worker->plane->settings.header_timeout_ms,
-        [NB_TIMER_IDLE] = worker->plane->settings.header_timeout_ms,
-        [NB_TIMER_PACE] = NB_TICK_MS,
-        [NB_TIMER_FRESH] = NB_WORK_FRESH_MS,
-        [NB_TIMER_LINGER] = NB_LINGER_MS,
-    };
-    nb_list_remove(&conn->timer);
-    conn->timer_kind = kind;
-    if (kind == NB_TIMER_NONE)
-        return;
-    conn->timer_due_ms = worker->now_ms + lasts_ms[kind];
-    nb_list_append(&worker->timers[kind], &conn->timer);
-}
-
-/* What the kernel took from us and the peer has not acknowledged; 0 when it cannot be told. */
-static uint64_t untaken_bytes(const nb_conn *conn) {
-    int untaken = 0;
-    return ioctl(conn->source.fd, SIOCOUTQ, &untaken) == 0 && untaken > 0 ? (uint64_t)untaken : 0;
-}
-
-/* Whether the peer takes its answer more slowly than the limit allows, since the answer began. */
-static bool is_too_slow(nb_conn *conn) {
-    const nb_settings *settings = &conn->worker->plane->settings;
-    bool waits = conn->phase == NB_PHASE_RELAY ? nb_relay_waits_for_peer(conn)
-                                               : conn->phase == NB_PHASE_REPLY && !conn->can_write;
-    if (waits)
-        conn->waited_ms += NB_TICK_MS;
-    if (!waits || settings->body_rate_bytes_per_s == 0)
-        return false;
-    /* Megabytes fit into a socket's queue: only what has left it earns time. */
-    uint64_t untaken = untaken_bytes(conn), taken = conn->moved_bytes > untaken ? conn->moved_bytes - untaken : 0;
-    uint64_t earned_ms = taken / settings->body_rate_bytes_per_s * 1000;
-    return conn->waited_ms > (uint64_t)settings->body_grace_ms + earned_ms;
-}
-
-/* Have the close that follows be a reset: what a slow peer has not taken must not stay in the kernel for minutes. */
-static void forget_unsent(nb_conn *conn) {
-    int untaken = 0;
-    if (ioctl(conn->source.fd, SIOCOUTQ, &untaken) == 0 && untaken == 0)
-        return;
-    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-    setsockopt(conn->source.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-}
-
-/* Whether a peer that is to be let finish sends as fast as any body has to come. */
-static bool still_sends(nb_conn *conn) {
-    uint64_t sent = conn->lingered_bytes - conn->lingered_bytes_seen;
-    conn->lingered_bytes_seen = conn->lingered_bytes;
-    return sent > 0 && sent >= conn->worker->plane->settings.body_rate_bytes_per_s * NB_LINGER_MS / 1000;
-}
-
-void nb_conn_expire(nb_conn *conn) {
-    if (conn->phase == NB_PHASE_BODY) {
-        nb_put_tick(conn);
-        return;
-    }
-    if (conn->timer_kind == NB_TIMER_LINGER && still_sends(conn)) {
-        nb_conn_set_timer(conn, NB_TIMER_LINGER);
-        return;
-    }
-    if (conn->timer_kind == NB_TIMER_PACE && !is_too_slow(conn) && nb_reply_tick(conn)) {
-        nb_conn_set_timer(conn, NB_TIMER_PACE);
-        return;
-    }
-    /* Also an idle connection whose peer has not taken its last answer: what the kernel still holds of it may be
-     * pages of a frame that is freed some time after its object was deleted. */
-    if (conn->timer_kind == NB_TIMER_PACE || conn->timer_kind == NB_TIMER_IDLE)
-        forget_unsent(conn);
-    if (conn->timer_kind == NB_TIMER_PACE || conn->timer_kind == NB_TIMER_HEAD)
-        nb_count(&conn->worker->metrics.timed_out, 1);
-    nb_conn_close(conn);
-}
-
 /* --- moving bytes -------------------------------------------------------------------------------------- */
 
 ssize_t nb_conn_receive(nb_conn *conn) {
@@ -316,6 +235,12 @@ static void begin_body(nb_conn *conn, const nb_request *request) {
         !request->expects_continue && !request->chunked && request->content_length <= NB_DRAIN_SIZE_BYTES_MAX;
 }
 
+static void begin_answer(nb_conn *conn) {
+    conn->sent_before_bytes += conn->moved_bytes;
+    conn->paced_from_bytes = conn->sent_before_bytes;
+    conn->moved_bytes = conn->body_begins_at = conn->waited_ms = 0;
+}
+
 static nb_step refuse_busy(nb_conn *conn, const nb_request *request) {
     nb_count(&conn->worker->metrics.refused, 1);
     return nb_conn_refuse(conn, 503, "SlowDown", "Please reduce your request rate.", request->path);
@@ -329,7 +254,7 @@ static nb_step dispatch(nb_conn *conn, size_t head_size) {
     conn->head_size = head_size;
     nb_buffer_consume(conn->in, head_size); /* the head's bytes stay where they are until the next receive */
     conn->scanned = 0;
-    conn->moved_bytes = conn->body_begins_at = conn->waited_ms = 0;
+    begin_answer(conn);
     conn->started_us = monotonic_us();
     conn->status = 0;
     conn->operation = NB_OP_REFUSED;
@@ -372,8 +297,7 @@ void nb_conn_hold_ring(nb_conn *conn) {
 static nb_step wait_for_head(nb_conn *conn) {
     if (nb_buffer_used(conn->in) == 0) {
         nb_buffer_give(&conn->worker->buffers, &conn->in);
-        if (conn->timer_kind != NB_TIMER_IDLE)
-            nb_conn_set_timer(conn, NB_TIMER_IDLE);
+        nb_conn_begin_idle(conn);
         if (atomic_load(&conn->worker->plane->state) != NB_RUNNING)
             return NB_STEP_CLOSE;
     } else if (conn->timer_kind != NB_TIMER_HEAD) {
@@ -384,7 +308,7 @@ static nb_step wait_for_head(nb_conn *conn) {
 
 static nb_step refuse_head(nb_conn *conn, ssize_t error) {
     conn->started_us = monotonic_us();
-    conn->moved_bytes = conn->body_begins_at = 0;
+    begin_answer(conn);
     conn->operation = NB_OP_REFUSED;
     nb_log_begin(conn, NULL);
     return nb_conn_refuse_head(conn, error);

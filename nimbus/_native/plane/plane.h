@@ -41,7 +41,7 @@ enum {
     NB_LINGER_MS = 5000,                   /* and as long as again when as much came meanwhile as the pace asks for */
     NB_DRAIN_SIZE_BYTES_MAX = 8 << 20, /* of a body that nobody wants; drain_size_bytes_max of nimbus/s3/api.py */
     NB_TICK_MS = 1000,                     /* how often a body's pace is looked at */
-    NB_UNACKNOWLEDGED_MS_MAX = 120000,     /* a peer that acknowledges nothing for so long is gone */
+    NB_UNACKNOWLEDGED_MS_MAX = 900000,     /* a peer that makes no room for so long is gone, whatever it has earned */
     NB_ACCEPT_PAUSE_MS = 100,              /* after the process ran out of descriptors */
 };
 
@@ -125,6 +125,8 @@ struct nb_conn {
     uint64_t moved_bytes; /* of the present body or answer, for the pace */
     uint64_t body_begins_at; /* of moved_bytes: the end of the head of an answer of our own; 0: it is relayed */
     uint64_t turn_bytes; /* of the answers that ended in this turn */
+    uint64_t sent_before_bytes; /* of the answers before the present one */
+    uint64_t paced_from_bytes;  /* what was taken of all of them when its pace began to count */
     uint64_t waited_ms;
     uint64_t lingered_bytes, lingered_bytes_seen; /* thrown away; and when the timer was set */
     int64_t started_us; /* when the request's head was whole */
@@ -233,8 +235,6 @@ void nb_conn_open(nb_worker *worker, int fd, bool refused);
 void nb_conn_run(nb_conn *conn);
 void nb_conn_wake(nb_conn *conn); /* have it run in this turn or the next */
 void nb_conn_close(nb_conn *conn);
-void nb_conn_expire(nb_conn *conn);
-void nb_conn_set_timer(nb_conn *conn, nb_timer_kind kind);
 bool nb_conn_is_idle(const nb_conn *conn);
 nb_step nb_conn_request_done(nb_conn *conn);
 /* The last lines of a head of ours, in the embedded server's order, which says of no body behind `connection` that it is
@@ -247,6 +247,11 @@ nb_step nb_conn_flush(nb_conn *conn);   /* write `out`: AGAIN when all of it is 
 const nb_request *nb_conn_reparse(nb_conn *conn); /* the present request again, after a wait */
 void nb_conn_hold_ring(nb_conn *conn);            /* keep conn->user valid as long as the request lasts */
 nb_chunked_verdict nb_conn_take_body(nb_conn *conn, nb_span *payload); /* DATA points into `in`, already consumed */
+
+/* --- timers.c --- */
+void nb_conn_set_timer(nb_conn *conn, nb_timer_kind kind);
+void nb_conn_begin_idle(nb_conn *conn); /* from when the peer has taken its last answer */
+void nb_conn_expire(nb_conn *conn);
 
 /* --- refusal.c --- */
 /* An answer of our own: status, S3's error document (none for an empty code), and the end of the connection. */
