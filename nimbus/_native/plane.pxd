@@ -427,6 +427,7 @@ cdef extern from "plane/counters.h" nogil:
         uint64_t relayed_body_bytes
         uint64_t read_bytes
         uint64_t accepted
+        uint64_t evicted
         uint64_t refused
         uint64_t timed_out
         uint64_t malformed

@@ -261,7 +261,7 @@ include "plane_log.pxi"
 
 OPERATIONS = ("relayed", "get", "head", "put", "part", "refused")
 cdef tuple PLAIN_COUNTERS = (
-    "received_bytes", "sent_bytes", "accepted", "refused", "timed_out", "malformed", "accept_failures",
+    "received_bytes", "sent_bytes", "accepted", "evicted", "refused", "timed_out", "malformed", "accept_failures",
     "upstream_failures", "connections", "in_flight", "relayed_bytes", "relayed_body_bytes", "unreadable",
     "read_bytes",
 )
@@ -402,7 +402,7 @@ cdef class Plane:
         cdef nb_counters c
         nb_plane_counters(self.plane, &c)
         answer = dict(zip(PLAIN_COUNTERS, (
-            c.received_bytes, c.sent_bytes, c.accepted, c.refused, c.timed_out, c.malformed, c.accept_failures,
+            c.received_bytes, c.sent_bytes, c.accepted, c.evicted, c.refused, c.timed_out, c.malformed, c.accept_failures,
             c.upstream_failures, c.connections, c.in_flight, c.relayed_bytes, c.relayed_body_bytes, c.unreadable,
             c.read_bytes,
         )))

@@ -24,6 +24,8 @@ TABLES_MAX: Final = 512  # of 64 MiB: enough for a hundred million objects
 FILES_MAX: Final = 1024
 NATIVE_FILES_MAX: Final = 4096
 _PART: Final = 16
+# Fewer than this are hardly ever meant: half of them is what is left for connections.
+FEW: Final = 4096
 
 
 class Shares(msgspec.Struct, frozen=True):

@@ -87,6 +87,9 @@ PLANE_COUNTERS: Final = {
         "nimbus_plane_relayed_body_bytes_total", "Bytes of request bodies that were passed on to the application."
     ),
     "accepted": _counter("nimbus_plane_connections_accepted_total", "Connections accepted."),
+    "evicted": _counter(
+        "nimbus_plane_connections_evicted_total", "Connections that waited for nothing, closed to make room for others."
+    ),
     "refused": _counter("nimbus_plane_connections_refused_total", "Connections or requests refused as too many."),
     "timed_out": _counter("nimbus_plane_connections_timed_out_total", "Connections cut off by a timer."),
     "malformed": _counter("nimbus_plane_requests_malformed_total", "Heads that the strict parser refused."),

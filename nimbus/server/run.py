@@ -20,7 +20,7 @@ import msgspec
 import uvloop
 
 from nimbus.base.config import Config, Limits, UserEntry
-from nimbus.base.descriptors import raise_descriptor_limit, shares
+from nimbus.base.descriptors import FEW, raise_descriptor_limit, shares
 from nimbus.base.errors import NimbusError
 from nimbus.server import graph
 from nimbus.server.admin import admin_listener
@@ -147,6 +147,11 @@ def within_descriptors(config: Config, granted: int, listeners: int) -> Config:
     is told."""
     limits, default = config.limits, Limits()
     share = shares(granted, limits.requests)
+    if granted < FEW:
+        warn(
+            f"the system grants {granted} file descriptors, enough for {share.connections} connections; "
+            f"raise its hard limit (ulimit -Hn, LimitNOFILE= of a service) to {FEW} or more"
+        )
     possible = {"requests": share.requests, "connections": max(1, share.connections // listeners)}
     for name, most in possible.items():
         wanted = getattr(limits, name)

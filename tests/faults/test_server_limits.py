@@ -61,20 +61,71 @@ def test_a_connection_over_the_limit_waits_until_one_closes(tmp_path: Path) -> N
         assert server.ended()[0] == 0
 
 
-def test_a_connection_over_the_limit_of_the_plane_is_told_so(tmp_path: Path) -> None:
+def test_a_connection_over_the_limit_of_the_plane_is_told_so_when_the_others_are_busy(tmp_path: Path) -> None:
     with started([*COMMAND, "--data-plane", "on"], cwd=tmp_path, NIMBUS_LIMITS__CONNECTIONS="2") as server:
-        with occupied(server) as first:
-            with connected(server) as third:
-                third.sendall(REQUEST)
-                answer = third.recv(65536)
-                assert answer.startswith(b"HTTP/1.1 503")
-                assert b"<Code>SlowDown</Code>" in answer
-                assert b"retry-after: 1\r\n" in answer
-                assert third.recv(65536) == b""
-            first.close()
-            await_until(lambda: is_served(server))
+        with ExitStack() as busy:
+            head = upload_head(server)
+            for _ in range(2):
+                busy.enter_context(connected(server)).sendall(head)
+            await_until(lambda: is_refused(server))
+        await_until(lambda: is_served(server))
         server.signal(signal.SIGTERM)
         assert server.ended()[0] == 0
+
+
+def upload_head(server: Started) -> bytes:
+    """The head of an upload into a bucket that is made for it."""
+    client = client_of(server.port)
+    client.create_bucket(Bucket=BUCKET)
+    url = client.generate_presigned_url("put_object", Params={"Bucket": BUCKET, "Key": "key"})
+    client.close()
+    target = url.partition(str(server.port))[2]
+    return f"PUT {target} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Length: 10\r\n\r\n".encode()
+
+
+def is_refused(server: Started) -> bool:
+    with connected(server) as third:
+        third.sendall(REQUEST)
+        answer = third.recv(65536)
+        if not answer.startswith(b"HTTP/1.1 503"):
+            return False
+        assert b"<Code>SlowDown</Code>" in answer
+        assert b"retry-after: 1\r\n" in answer
+        assert third.recv(65536) == b""
+        return True
+
+
+@pytest.mark.parametrize("begun", [b"", REQUEST[:20], REQUEST])
+def test_who_waits_for_nothing_makes_room_for_others_the_longest_first(tmp_path: Path, begun: bytes) -> None:
+    """More than there may be, thrice: nobody who asks waits for the timer of those who do not."""
+    limits = {"NIMBUS_LIMITS__CONNECTIONS": "20", "NIMBUS_LIMITS__HEADER_TIMEOUT_S": "600"}
+    with started([*COMMAND, "--data-plane", "on"], cwd=tmp_path, **limits) as server, ExitStack() as open_:
+        for _ in range(60):
+            open_.enter_context(connected(server)).sendall(begun)
+        await_until(lambda: is_served(server))
+        kept = open_.enter_context(connected(server))
+        kept.sendall(REQUEST)
+        assert kept.recv(65536).startswith(b"HTTP/1.1 403")
+        assert is_served(server)
+        kept.sendall(REQUEST)
+        assert kept.recv(65536).startswith(b"HTTP/1.1 403")  # the one that waited least is there still
+        server.signal(signal.SIGTERM)
+        assert server.ended()[0] == 0
+
+
+def test_slow_connections_shut_nobody_out_where_descriptors_are_few(tmp_path: Path) -> None:
+    command = ["sh", "-c", 'ulimit -n 1024 && exec "$@"', "sh", *COMMAND, "--data-plane", "on"]
+    with started(command, cwd=tmp_path) as server, ExitStack() as slow:
+        for number in range(2_000):
+            connection = slow.enter_context(connected(server))
+            connection.sendall(REQUEST[: number % 20])
+        began = time.monotonic()
+        await_until(lambda: is_served(server))
+        assert time.monotonic() - began < 10
+        server.signal(signal.SIGTERM)
+        status, _, errors = server.ended()
+        assert status == 0
+        assert "the system grants 1024 file descriptors" in untimed(errors)
 
 
 def is_served(server: Started) -> bool:
@@ -136,7 +187,7 @@ def test_few_descriptors_are_enough_for_many_connections_and_files(tmp_path: Pat
         server.signal(signal.SIGTERM)
         status, _, errors = server.ended()
         said = untimed(errors).splitlines()
-        assert (status, said[1:]) == (0, ["nimbus: stopped"]), errors  # the first names the known keys
+        assert (status, said[2:]) == (0, ["nimbus: stopped"]), errors  # of few descriptors, and of the known keys
 
 
 def blobs_open(server: Started) -> int:

@@ -36,9 +36,12 @@ static void pause_accepting(nb_worker *worker) {
     worker->accept_after_ms = worker->now_ms + NB_ACCEPT_PAUSE_MS;
 }
 
-/* Out of descriptors: take one connection with the descriptor kept for this and close it, so that the peer learns. */
+/* Out of descriptors: if nobody can go instead, take one connection with the descriptor kept for this and close it, so
+ * that the peer learns. */
 static void turn_one_away(nb_worker *worker) {
     nb_count(&worker->metrics.accept_failures, 1);
+    if (nb_evict(worker))
+        return; /* its descriptor is free now, or after another worker's turn */
     if (worker->spare_fd >= 0) {
         close(worker->spare_fd);
         int fd = accept4(worker->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -103,15 +106,17 @@ static void set_options(int fd) {
 void nb_accept(nb_worker *worker) {
     nb_plane *plane = worker->plane;
     for (int i = 0; i < NB_ACCEPTS_PER_TURN_MAX; i++) {
-        size_t open = atomic_load(&plane->conn_count);
-        if (open >= plane->settings.connections_max + NB_REFUSALS_MAX) {
+        size_t open = atomic_load(&plane->conn_count), most = plane->settings.connections_max + NB_REFUSALS_MAX;
+        if (open >= most && !nb_evict(worker)) {
             pause_accepting(worker);
             return;
         }
+        if (open >= most && (open = atomic_load(&plane->conn_count)) >= most)
+            return; /* another worker has to close one first */
         int fd = accept4(worker->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
             set_options(fd);
-            place_connection(worker, fd, open >= plane->settings.connections_max);
+            place_connection(worker, fd, open >= plane->settings.connections_max && !nb_evict(worker));
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             turn_one_away(worker);
             return;

@@ -23,6 +23,7 @@ void nb_plane_counters(nb_plane *plane, nb_counters *out) {
         add(&out->relayed_bytes, &m->relayed_bytes, 1);
         add(&out->relayed_body_bytes, &m->relayed_body_bytes, 1);
         add(&out->accepted, &m->accepted, 1);
+        add(&out->evicted, &m->evicted, 1);
         add(&out->refused, &m->refused, 1);
         add(&out->timed_out, &m->timed_out, 1);
         add(&out->malformed, &m->malformed, 1);

@@ -9,7 +9,7 @@ typedef struct {
     uint64_t latency[NB_OPERATIONS][NB_LATENCY_BUCKETS];
     uint64_t latency_sum_us[NB_OPERATIONS], body_bytes[NB_OPERATIONS], answer_bytes[NB_OPERATIONS];
     uint64_t received_bytes, sent_bytes, read_bytes, relayed_bytes, relayed_body_bytes;
-    uint64_t accepted, refused, timed_out, malformed, accept_failures, upstream_failures, unreadable;
+    uint64_t accepted, evicted, refused, timed_out, malformed, accept_failures, upstream_failures, unreadable;
     uint64_t connections, in_flight;
 } nb_counters;
 

@@ -236,6 +236,7 @@ void *nb_worker_run(void *argument) {
             on_event(worker, &events[i]);
         run_queue(worker);
         expire_timers(worker);
+        nb_evict_for_others(worker);
         nb_worker_free_closed(worker);
     }
     nb_accept_set(worker, false);

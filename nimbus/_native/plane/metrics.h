@@ -24,7 +24,7 @@ typedef struct {
     _Atomic uint64_t received_bytes, sent_bytes;
     _Atomic uint64_t read_bytes; /* of objects */
     _Atomic uint64_t relayed_bytes, relayed_body_bytes; /* of answers; of requests: bulk goes neither way */
-    _Atomic uint64_t accepted, refused, timed_out, malformed, accept_failures, upstream_failures, unreadable;
+    _Atomic uint64_t accepted, evicted, refused, timed_out, malformed, accept_failures, upstream_failures, unreadable;
 } nb_metrics;
 
 /* One writer: a load and a store are enough and cost no locked instruction. */

@@ -22,6 +22,7 @@ static bool open_worker(nb_plane *plane, unsigned index) {
     worker->plane = plane;
     worker->index = index;
     worker->now_ms = nb_monotonic_ms();
+    worker->waiting_since_ms = INT64_MAX;
     for (int kind = 0; kind < NB_TIMER_KINDS; kind++)
         nb_list_init(&worker->timers[kind]);
     nb_list_init(&worker->run_queue);

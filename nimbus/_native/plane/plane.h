@@ -183,6 +183,8 @@ struct nb_worker {
     pthread_mutex_t inbox_lock;
     nb_message *inbox_first, **inbox_last;
     atomic_size_t conn_count;
+    atomic_uint evictions; /* of connections, that others have asked for */
+    _Atomic int64_t waiting_since_ms; /* that of its connections which waits longest to be asked something */
     nb_metrics metrics;
     nb_auth auth;
     nb_keyring *ring; /* the one that `auth` uses; a share of it */

@@ -43,7 +43,15 @@ def test_two_listeners_share_what_the_descriptors_carry(
 
 
 def test_who_has_set_a_limit_hears_that_it_is_lowered(caplog: pytest.LogCaptureFixture) -> None:
-    within_descriptors(Config(), 1_024, 1)
+    within_descriptors(Config(), 4_096, 1)
     assert caplog.messages == []
     within_descriptors(Config(limits=Limits(requests=500, connections=30_000)), 20_000, 1)
     assert caplog.messages == ["limits.connections is 14082, not 30000: the system grants no more file descriptors"]
+
+
+def test_who_starts_with_few_descriptors_hears_it(caplog: pytest.LogCaptureFixture) -> None:
+    within_descriptors(Config(), 1_024, 1)
+    assert caplog.messages == [
+        "the system grants 1024 file descriptors, enough for 241 connections; raise its hard limit (ulimit -Hn, "
+        "LimitNOFILE= of a service) to 4096 or more"
+    ]
