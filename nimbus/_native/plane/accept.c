@@ -40,7 +40,7 @@ static void pause_accepting(nb_worker *worker) {
  * that the peer learns. */
 static void turn_one_away(nb_worker *worker) {
     nb_count(&worker->metrics.accept_failures, 1);
-    if (nb_evict(worker))
+    if (nb_conn_evict(worker))
         return; /* its descriptor is free now, or after another worker's turn */
     if (worker->spare_fd >= 0) {
         close(worker->spare_fd);
@@ -107,7 +107,7 @@ void nb_accept(nb_worker *worker) {
     nb_plane *plane = worker->plane;
     for (int i = 0; i < NB_ACCEPTS_PER_TURN_MAX; i++) {
         size_t open = atomic_load(&plane->conn_count), most = plane->settings.connections_max + NB_REFUSALS_MAX;
-        if (open >= most && !nb_evict(worker)) {
+        if (open >= most && !nb_conn_evict(worker)) {
             pause_accepting(worker);
             return;
         }
@@ -116,7 +116,7 @@ void nb_accept(nb_worker *worker) {
         int fd = accept4(worker->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
             set_options(fd);
-            place_connection(worker, fd, open >= plane->settings.connections_max && !nb_evict(worker));
+            place_connection(worker, fd, open >= plane->settings.connections_max && !nb_conn_evict(worker));
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             turn_one_away(worker);
             return;

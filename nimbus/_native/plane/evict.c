@@ -56,7 +56,7 @@ static bool evict_own(nb_worker *worker) {
     return false;
 }
 
-bool nb_evict(nb_worker *worker) {
+bool nb_conn_evict(nb_worker *worker) {
     nb_plane *plane = worker->plane;
     nb_worker *longest = worker;
     int64_t since = waiting_since(worker);

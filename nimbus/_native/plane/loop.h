@@ -18,7 +18,7 @@ void nb_accept(nb_worker *worker);              /* there are some */
 
 /* --- evict.c --- */
 /* Make room for a connection: true when one has been closed, or will be at once. */
-bool nb_evict(nb_worker *worker);
+bool nb_conn_evict(nb_worker *worker);
 void nb_evict_for_others(nb_worker *worker); /* what other workers have asked for; once a turn */
 
 #endif
