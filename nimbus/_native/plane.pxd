@@ -152,6 +152,7 @@ cdef extern from "plane/files.h" nogil:
     nb_status nb_files_take_blob(nb_files *files, const char *path, uint64_t length, uint64_t table_hash, bint wait,
                                  nb_file **out)
     void nb_files_give(nb_files *files, nb_file *file)
+    void nb_files_suspect(nb_files *files, const char *path)
 
 cdef extern from "plane/cache.h" nogil:
     enum:

@@ -191,6 +191,9 @@ class Plane:
     def clear_cache(self) -> None:
         """Forget every object."""
 
+    def suspect(self, path: str) -> None:
+        """Bytes of this file did not match: whatever lies in it is looked up, opened and verified anew."""
+
     def counters(self) -> dict[str, Any]:
         """Counters since the start, without stopping anybody.
 

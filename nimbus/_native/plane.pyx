@@ -394,6 +394,10 @@ cdef class Plane:
     def end_bucket_change(self, bytes bucket not None):
         nb_cache_end_bucket(&self.plane.cache, span_of(bucket))
 
+    def suspect(self, str path not None):
+        encoded = path.encode()
+        nb_files_suspect(&self.plane.cache.files, encoded)
+
     def clear_cache(self):
         with nogil:
             nb_cache_clear(&self.plane.cache)

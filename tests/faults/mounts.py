@@ -18,15 +18,15 @@ class LoopDisk:
     """An ext4 in a file, mounted by a loop device at `root`."""
 
     def __init__(self, directory: Path, size_bytes: int) -> None:
-        self._image = directory / "image"
+        self.image = directory / "image"
         self.root = directory / "disk"
         self.root.mkdir()
-        self._image.touch()
-        os.truncate(self._image, size_bytes)
-        subprocess.run(["mkfs.ext4", "-q", "-F", str(self._image)], check=True)
+        self.image.touch()
+        os.truncate(self.image, size_bytes)
+        subprocess.run(["mkfs.ext4", "-q", "-F", str(self.image)], check=True)
 
     def mount(self) -> None:
-        subprocess.run(["mount", "-o", "loop", str(self._image), str(self.root)], check=True)
+        subprocess.run(["mount", "-o", "loop", str(self.image), str(self.root)], check=True)
 
     def unmount(self) -> None:
         subprocess.run(["umount", str(self.root)], check=True)

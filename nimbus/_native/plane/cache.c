@@ -44,10 +44,10 @@ static void free_entry(nb_cache *cache, nb_entry *entry) {
     free(entry);
 }
 
-uint32_t nb_stamp_now(void) {
+uint32_t nb_now_s(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (uint32_t)now.tv_sec + 1; /* 0 means never */
+    return (uint32_t)now.tv_sec + 1;
 }
 
 void nb_cache_give(nb_cache *cache, nb_entry *entry) {
@@ -90,9 +90,17 @@ static nb_entry *unlink_oldest(nb_shard *shard, nb_entry_kind kind) {
     return unlink_at(shard, find(shard, oldest->name, oldest->hash));
 }
 
-/* Its bucket is another one since, or belongs to somebody else. */
+/* Something in the files that it lies in did not match. */
+static bool is_suspect(const nb_entry *entry) {
+    for (size_t i = 0; i < entry->extents_count; i++)
+        if (atomic_load_explicit(&entry->extents[i].file->is_suspect, memory_order_relaxed))
+            return true;
+    return false;
+}
+
+/* Its bucket is another one since, or belongs to somebody else; or its bytes have to be looked at from nothing. */
 static bool is_void(nb_cache *cache, const nb_entry *entry) {
-    return atomic_load(&cache->buckets[entry->bucket_slot].number) != entry->bucket_number;
+    return atomic_load(&cache->buckets[entry->bucket_slot].number) != entry->bucket_number || is_suspect(entry);
 }
 
 nb_entry *nb_cache_find(nb_cache *cache, nb_span name) {

@@ -32,18 +32,11 @@ enum {
     NB_CACHE_SLOTS = 32768, /* of changes, many times a group of commits: names that share one keep no fills meanwhile */
     NB_CACHE_MISSING_PART = 16, /* what is not there has at most this part of the bytes */
     NB_CACHE_KEPT_PART = 4,     /* and the first bytes of hot objects this part */
-    NB_VERIFIED_S = 60,         /* a block that matched its hash counts as verified for so long */
     NB_EXTENTS_MAX = 64,
     NB_PARTS_MAX = 64,
 };
 
 typedef enum { NB_ENTRY_OBJECT, NB_ENTRY_MISSING, NB_ENTRY_KINDS } nb_entry_kind;
-
-/* What is remembered of a block, in monotonic seconds; 0: never. */
-typedef struct {
-    _Atomic uint32_t verified_s; /* it matched its hash */
-    _Atomic uint32_t seen_s;     /* it was in the page cache */
-} nb_stamp;
 
 /* A run of an object's bytes in a file. */
 typedef struct {
@@ -129,8 +122,8 @@ enum { NB_FILES_SENT_MIN = 64 };
 void nb_cache_init(nb_cache *cache, size_t cost_bytes_max, size_t files_max);
 void nb_cache_free(nb_cache *cache); /* REQUIRES: no entry is in use */
 
-/* Now, as nb_stamp has it. */
-uint32_t nb_stamp_now(void);
+/* Now, in monotonic seconds; never 0, which means never. */
+uint32_t nb_now_s(void);
 
 static inline nb_shard *nb_cache_shard(nb_cache *cache, const nb_entry *entry) {
     return &cache->shards[entry->hash % NB_CACHE_SHARDS];

@@ -29,12 +29,14 @@ static void deliver(nb_worker *worker, nb_message *message) {
         nb_disk_done(conn, status);
 }
 
-static void read_window(job *job, char *scratch) {
+static void read_window(job *job, nb_device *device, char *scratch) {
+    nb_seen seen = {0};
+    nb_verifier by = {device, scratch, true, &seen};
     uint64_t end = job->end - job->at > NB_WINDOW_SIZE_BYTES ? job->at + NB_WINDOW_SIZE_BYTES : job->end;
     uint64_t at = job->at;
     job->status = NB_OK;
     while (at < end && job->status == NB_OK)
-        job->status = nb_entry_ready(job->entry, at, end, scratch, true, &at);
+        job->status = nb_entry_ready(&by, job->entry, at, end, &at);
     if (at > job->at)
         job->status = NB_OK; /* what comes later says so when it is its turn */
 }
@@ -52,7 +54,7 @@ static void *run_disk(void *argument) {
         abort();
     for (nb_item *item; (item = nb_queue_take(&plane->disk_jobs, 1, -1));) {
         job *next = NB_OF(item, job, item);
-        read_window(next, scratch);
+        read_window(next, &plane->cache.files.device, scratch);
         const nb_extent *last = &next->entry->extents[next->entry->extents_count - 1];
         bool is_blob = next->entry->extents_count == 1 && last->file->table && next->end - next->at > NB_WINDOW_SIZE_BYTES;
         int fd = last->file->fd;

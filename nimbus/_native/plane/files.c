@@ -12,9 +12,13 @@ void nb_files_init(nb_files *files, size_t count_max) {
     memset(files, 0, sizeof *files);
     files->count_max = count_max;
     pthread_mutex_init(&files->lock, NULL);
+    nb_device_init(&files->device);
 }
 
-void nb_files_free(nb_files *files) { pthread_mutex_destroy(&files->lock); }
+void nb_files_free(nb_files *files) {
+    nb_device_free(&files->device);
+    pthread_mutex_destroy(&files->lock);
+}
 
 static nb_file **bucket_of(nb_files *files, const char *path) {
     return &files->buckets[nb_hash(path, strlen(path)) % NB_FILES_BUCKETS];
@@ -22,7 +26,7 @@ static nb_file **bucket_of(nb_files *files, const char *path) {
 
 static nb_file *find(nb_files *files, const char *path) {
     for (nb_file *file = *bucket_of(files, path); file; file = file->next)
-        if (strcmp(file->path, path) == 0)
+        if (strcmp(file->path, path) == 0 && !atomic_load(&file->is_suspect))
             return file;
     return NULL;
 }
@@ -51,6 +55,7 @@ static nb_status open_file(const nb_files *files, const char *path, bool wait, n
         return NB_FAILED;
     memcpy(file->path, path, size);
     file->users = 1;
+    atomic_init(&file->trust.number, 1);
     file->fd = wait ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : nb_open_cached(path);
     if (file->fd >= 0) {
         *out = file;
@@ -128,4 +133,17 @@ void nb_files_give(nb_files *files, nb_file *file) {
     pthread_mutex_unlock(&files->lock);
     if (is_last)
         free_file(file);
+}
+
+void nb_file_suspect(nb_file *file) {
+    nb_trust_end(&file->trust);
+    atomic_store(&file->is_suspect, true);
+}
+
+void nb_files_suspect(nb_files *files, const char *path) {
+    pthread_mutex_lock(&files->lock);
+    nb_file *file = find(files, path);
+    if (file)
+        nb_file_suspect(file);
+    pthread_mutex_unlock(&files->lock);
 }

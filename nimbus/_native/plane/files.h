@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "blocks.h"
+#include "plane/trust.h"
 
 enum { NB_FILES_BUCKETS = 4096 };
 
@@ -20,6 +21,8 @@ typedef struct nb_file {
     struct nb_file *next;
     size_t users; /* under the table's lock */
     int fd;
+    nb_trust trust;
+    atomic_bool is_suspect; /* its bytes did not match: whoever asks next opens it anew */
     void *table; /* of a blob: XXH3-64 of each block; NULL for a segment */
     char path[];
 } nb_file;
@@ -29,6 +32,7 @@ typedef struct {
     nb_file *buckets[NB_FILES_BUCKETS];
     atomic_size_t count;
     size_t count_max; /* one more is refused */
+    nb_device device;
 } nb_files;
 
 void nb_files_init(nb_files *files, size_t count_max);
@@ -40,5 +44,9 @@ nb_status nb_files_take_segment(nb_files *files, const char *path, bool wait, nb
 nb_status nb_files_take_blob(nb_files *files, const char *path, uint64_t length, uint64_t table_hash, bool wait,
                              nb_file **out);
 void nb_files_give(nb_files *files, nb_file *file);
+
+/* Bytes of this file, or of the open one of this path, could not be read or did not match: nothing in it is trusted. */
+void nb_file_suspect(nb_file *file);
+void nb_files_suspect(nb_files *files, const char *path);
 
 #endif

@@ -65,14 +65,12 @@ static bool may_vanish(const nb_entry *entry, const nb_read_plan *plan) {
     return false;
 }
 
-/* Have the first bytes verified, the small ones already behind the head. */
-static nb_status prepare(nb_conn *conn, nb_entry *entry, const nb_read_plan *plan) {
+/* Have the first bytes verified, up to *ready_end, the small ones already behind the head. */
+static nb_status prepare(nb_conn *conn, nb_entry *entry, const nb_read_plan *plan, uint64_t *ready_end) {
     if (!plan->sends_body || plan->start == plan->end)
         return NB_OK;
-    if (!is_small(entry, plan)) {
-        uint64_t ready_end;
-        return nb_entry_ready(entry, plan->start, plan->start + 1, conn->worker->scratch, false, &ready_end);
-    }
+    if (!is_small(entry, plan))
+        return nb_reply_ready(conn->worker, entry, plan->start, plan->end, ready_end);
     size_t size = plan->end - plan->start;
     if (nb_buffer_room(conn->out) < size)
         return NB_FAILED;
@@ -80,8 +78,8 @@ static nb_status prepare(nb_conn *conn, nb_entry *entry, const nb_read_plan *pla
     nb_status status = NB_OK;
     if (!nb_kept_copy(entry, plan->start, plan->end, out)) {
         status = nb_entry_read(entry, plan->start, plan->end, out, false);
-        if (status == NB_OK && size == entry->size)
-            nb_kept_offer(&conn->worker->plane->cache, entry, (nb_span){out, size}, nb_stamp_now());
+        if (status == NB_OK && size == entry->size && nb_kept_wants(entry))
+            nb_kept_offer(&conn->worker->plane->cache, entry, (nb_span){out, size});
     }
     if (status == NB_OK)
         conn->out->end += size;
@@ -96,20 +94,20 @@ static size_t put_lead(nb_conn *conn, nb_entry *entry, const nb_read_plan *plan)
     if (size == 0 || size > nb_buffer_room(out))
         return 0;
     if (!nb_kept_copy(entry, plan->start, plan->start + size, at)) {
-        if (!nb_entry_lead(entry, plan->start, size, at))
+        bool keep = plan->start == 0 && nb_kept_wants(entry);
+        if (keep ? nb_entry_read(entry, 0, size, at, false) != NB_OK : !nb_entry_lead(entry, plan->start, size, at))
             return 0;
-        uint32_t verified_s = atomic_load_explicit(&entry->extents[0].stamps[0].verified_s, memory_order_relaxed);
-        if (plan->start == 0)
-            nb_kept_offer(&conn->worker->plane->cache, entry, (nb_span){at, size}, verified_s);
+        if (keep)
+            nb_kept_offer(&conn->worker->plane->cache, entry, (nb_span){at, size});
     }
     out->end += size;
     return size;
 }
 
 /* The lead goes out with the head, the rest by sendfile. Takes over the entry. */
-static bool begin_body(nb_conn *conn, nb_entry **entry, const nb_read_plan *plan) {
+static bool begin_body(nb_conn *conn, nb_entry **entry, const nb_read_plan *plan, uint64_t ready_end) {
     size_t lead = put_lead(conn, *entry, plan);
-    if (!nb_reply_begin(conn, *entry, plan->start + lead, plan->end))
+    if (!nb_reply_begin(conn, *entry, plan->start + lead, plan->end, ready_end))
         return false;
     *entry = NULL;
     return true;
@@ -134,11 +132,12 @@ static nb_get_verdict answer_object(
     if (may_vanish(*entry, &plan))
         return NB_GET_RELAY;
     size_t head_size = nb_buffer_used(conn->out);
-    nb_status status = prepare(conn, *entry, &plan);
+    uint64_t ready_end = 0;
+    nb_status status = prepare(conn, *entry, &plan, &ready_end);
     if (status == NB_WOULD_BLOCK)
         return wait_for_disk(conn, entry, &plan);
     bool has_more = plan.sends_body && plan.start < plan.end && !is_small(*entry, &plan);
-    if (status != NB_OK || (has_more && !begin_body(conn, entry, &plan)))
+    if (status != NB_OK || (has_more && !begin_body(conn, entry, &plan, ready_end)))
         return NB_GET_RELAY;
     size_t copied = nb_buffer_used(conn->out) - head_size;
     nb_conn_mark_body(conn, copied);

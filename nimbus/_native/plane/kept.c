@@ -11,17 +11,17 @@ bool nb_kept_copy(nb_entry *entry, uint64_t start, uint64_t end, char *out) {
     if (!kept || end > kept->size)
         return false;
     uint32_t verified_s = atomic_load_explicit(&kept->verified_s, memory_order_relaxed);
-    if (!is_recent(verified_s, nb_stamp_now(), NB_VERIFIED_S))
+    if (!is_recent(verified_s, nb_now_s(), NB_KEPT_VERIFIED_S))
         return false;
     memcpy(out, kept->bytes + start, end - start);
     return true;
 }
 
-static nb_kept *make_kept(nb_span bytes, uint32_t verified_s) {
+static nb_kept *make_kept(nb_span bytes) {
     nb_kept *kept = malloc(sizeof *kept + bytes.len);
     if (!kept)
         return NULL;
-    atomic_init(&kept->verified_s, verified_s);
+    atomic_init(&kept->verified_s, nb_now_s());
     kept->size = bytes.len;
     memcpy(kept->bytes, bytes.ptr, bytes.len);
     return kept;
@@ -45,17 +45,19 @@ static bool make_room(nb_shard *shard, size_t size, size_t size_max) {
     return true;
 }
 
-void nb_kept_offer(nb_cache *cache, nb_entry *entry, nb_span bytes, uint32_t verified_s) {
-    uint32_t now_s = nb_stamp_now(), last_s = atomic_exchange_explicit(&entry->read_s, now_s, memory_order_relaxed);
-    if (!is_recent(last_s, now_s, NB_KEPT_S))
-        return;
+bool nb_kept_wants(nb_entry *entry) {
+    uint32_t now_s = nb_now_s(), last_s = atomic_exchange_explicit(&entry->read_s, now_s, memory_order_relaxed);
+    return is_recent(last_s, now_s, NB_KEPT_S);
+}
+
+void nb_kept_offer(nb_cache *cache, nb_entry *entry, nb_span bytes) {
     nb_kept *kept = atomic_load_explicit(&entry->kept, memory_order_acquire);
     if (kept) { /* too old to be believed, until now */
         if (kept->size == bytes.len && memcmp(kept->bytes, bytes.ptr, bytes.len) == 0)
-            atomic_store_explicit(&kept->verified_s, verified_s, memory_order_relaxed);
+            atomic_store_explicit(&kept->verified_s, nb_now_s(), memory_order_relaxed);
         return;
     }
-    if (!(kept = make_kept(bytes, verified_s)))
+    if (!(kept = make_kept(bytes)))
         return;
     nb_shard *shard = nb_cache_shard(cache, entry);
     pthread_mutex_lock(&shard->lock);

@@ -194,6 +194,7 @@ struct nb_worker {
     int64_t date_s;
     char date[32]; /* Sun, 06 Nov 1994 08:49:37 GMT */
     char *scratch; /* a block */
+    nb_seen seen;  /* in this turn */
 };
 
 typedef enum { NB_RUNNING, NB_DRAINING, NB_STOPPING } nb_plane_state;

@@ -20,8 +20,9 @@ nb_status nb_relay_offer(nb_plane *plane, const nb_fill *fill, nb_offer *offer, 
         return NB_FAILED;
     char *scratch = malloc(NB_BLOCK_SIZE);
     uint64_t ready_end;
-    nb_status status =
-        scratch ? nb_entry_ready(offer->entry, offer->at, offer->at + 1, scratch, wait, &ready_end) : NB_FAILED;
+    nb_seen seen = {0};
+    nb_verifier by = {&plane->cache.files.device, scratch, wait, &seen};
+    nb_status status = scratch ? nb_entry_ready(&by, offer->entry, offer->at, offer->at + 1, &ready_end) : NB_FAILED;
     free(scratch);
     if (status == NB_OK && !(*number = nb_tickets_offer(&plane->tickets, offer)))
         status = NB_FAILED;
@@ -44,7 +45,7 @@ static nb_step refuse_ticket(nb_conn *conn, uint64_t number, const nb_offer *off
 /* Send the bytes of a ticket behind what is in conn->out. CLOSE: they are more than is owed. */
 static nb_step begin_ticket(nb_conn *conn, uint64_t number, const nb_offer *offer) {
     uint64_t size = offer->end - offer->at;
-    if (size > conn->relay->owed_bytes || !nb_reply_begin(conn, offer->entry, offer->at, offer->end))
+    if (size > conn->relay->owed_bytes || !nb_reply_begin(conn, offer->entry, offer->at, offer->end, 0))
         return refuse_ticket(conn, number, offer);
     conn->reply->ticket = number;
     conn->relay->owed_bytes -= size;

@@ -31,73 +31,74 @@ static nb_extent *extent_at(nb_entry *entry, uint64_t at) {
 /* A frame is one block of its own size. */
 static uint64_t block_size(const nb_extent *extent) { return extent->file->table ? NB_BLOCK_SIZE : extent->length; }
 
-static bool is_cached(int fd, uint64_t at) {
-    char byte;
-    struct iovec one = {&byte, 1};
-    return preadv2(fd, &one, 1, (off_t)at, RWF_NOWAIT) == 1;
-}
-
 static nb_status read_extent(const nb_extent *extent, uint64_t start, uint64_t end, char *out, bool wait) {
     if (extent->file->table)
         return nb_read_blocks(extent->file->fd, out, extent->file->table, extent->length, start, end, wait);
     return nb_read_verified(extent->file->fd, out, extent->offset, extent->length, extent->hash, start, end, wait);
 }
 
-/* One block, verified long ago or not at all: read it whole. */
-static nb_status verify_block(nb_extent *extent, uint64_t block, char *scratch, bool wait) {
-    uint64_t start = block * block_size(extent), end = start + block_size(extent);
-    if (end > extent->length)
-        end = extent->length;
-    nb_status status = read_extent(extent, start, end, scratch, wait);
-    if (status == NB_OK) {
-        atomic_store_explicit(&extent->stamps[block].verified_s, nb_stamp_now(), memory_order_relaxed);
-        atomic_store_explicit(&extent->stamps[block].seen_s, nb_stamp_now(), memory_order_relaxed);
-    }
+static nb_proof prove(const nb_verifier *by, nb_file *file) {
+    return nb_trust_prove(&file->trust, by->device, file->fd, by->seen);
+}
+
+/* Whatever is wrong with these bytes: what was believed of their file is believed no longer. */
+static nb_status judge(nb_extent *extent, nb_status status) {
+    if (status != NB_OK && status != NB_WOULD_BLOCK)
+        nb_file_suspect(extent->file);
     return status;
 }
 
-/* Whether a block that was verified before can be sent without waiting; asked of the kernel once in a while. */
-static bool is_at_hand(nb_extent *extent, uint64_t block) {
-    _Atomic uint32_t *seen_s = &extent->stamps[block].seen_s;
-    if (nb_stamp_now() - atomic_load_explicit(seen_s, memory_order_relaxed) <= NB_SEEN_S)
-        return true;
-    uint64_t start = extent->offset + block * block_size(extent), end = start + block_size(extent);
-    if (end > extent->offset + extent->length)
-        end = extent->offset + extent->length;
-    if (!is_cached(extent->file->fd, end - 1) || !is_cached(extent->file->fd, start))
-        return false;
-    atomic_store_explicit(seen_s, nb_stamp_now(), memory_order_relaxed);
-    return true;
+/* One block that is not trusted: read it whole. */
+static nb_status verify_block(const nb_verifier *by, nb_extent *extent, uint64_t block, const nb_proof *proof) {
+    uint64_t start = block * block_size(extent), end = start + block_size(extent);
+    if (end > extent->length)
+        end = extent->length;
+    nb_status status = read_extent(extent, start, end, by->scratch, by->wait);
+    if (status == NB_OK)
+        nb_stamp_set(&extent->stamps[block], proof);
+    return judge(extent, status);
 }
 
-static nb_status block_ready(nb_extent *extent, uint64_t block, char *scratch, bool wait) {
-    uint32_t verified = atomic_load_explicit(&extent->stamps[block].verified_s, memory_order_relaxed);
-    if (verified == 0 || nb_stamp_now() - verified > NB_VERIFIED_S)
-        return verify_block(extent, block, scratch, wait);
-    if (is_at_hand(extent, block))
-        return NB_OK;
-    return wait ? verify_block(extent, block, scratch, true) : NB_WOULD_BLOCK; /* reading is what brings it back */
+static bool is_resident(const nb_verifier *by, const nb_extent *extent, uint64_t start, uint64_t end) {
+    return nb_is_resident(extent->file->fd, extent->offset + start, extent->offset + end, by->seen);
 }
 
-nb_status nb_entry_ready(nb_entry *entry, uint64_t at, uint64_t end, char *scratch, bool wait, uint64_t *ready_end) {
+/* Where the blocks that are trusted end, from byte `at` of the extent on; `at` itself when that one is not. */
+static uint64_t trusted_end(nb_extent *extent, const nb_proof *proof, uint64_t at, uint64_t end) {
+    while (at < end && nb_stamp_holds(&extent->stamps[at / block_size(extent)], proof))
+        at = (at / block_size(extent) + 1) * block_size(extent);
+    return at < end ? at : end;
+}
+
+nb_status nb_entry_ready(const nb_verifier *by, nb_entry *entry, uint64_t at, uint64_t end, uint64_t *ready_end) {
     nb_extent *extent = extent_at(entry, at);
-    if (end > extent->at + extent->length)
-        end = extent->at + extent->length;
-    *ready_end = at;
-    while (*ready_end < end) {
-        uint64_t block = (*ready_end - extent->at) / block_size(extent);
-        nb_status status = block_ready(extent, block, scratch, wait);
-        if (status != NB_OK)
-            return *ready_end > at ? NB_OK : status;
-        uint64_t block_end = extent->at + (block + 1) * block_size(extent);
-        *ready_end = block_end < end ? block_end : end;
+    nb_proof proof = prove(by, extent->file);
+    uint64_t from = at - extent->at, stop = (end < extent->at + extent->length ? end - extent->at : extent->length);
+    uint64_t ready = from;
+    while (ready < stop) {
+        uint64_t next = trusted_end(extent, &proof, ready, stop);
+        if (next == ready || !is_resident(by, extent, ready, next)) {
+            if (next > ready) { /* they have left the page cache: who knows what comes back, and of which others */
+                nb_trust_end(&extent->file->trust);
+                proof = prove(by, extent->file);
+            }
+            uint64_t block = ready / block_size(extent);
+            nb_status status = verify_block(by, extent, block, &proof);
+            if (status != NB_OK && ready == from)
+                return status;
+            if (status != NB_OK)
+                break;
+            next = (block + 1) * block_size(extent);
+        }
+        ready = next < stop ? next : stop;
     }
+    *ready_end = extent->at + ready;
     return NB_OK;
 }
 
 nb_status nb_entry_read(nb_entry *entry, uint64_t at, uint64_t end, char *out, bool wait) {
     nb_extent *extent = extent_at(entry, at);
-    return read_extent(extent, at - extent->at, end - extent->at, out, wait);
+    return judge(extent, read_extent(extent, at - extent->at, end - extent->at, out, wait));
 }
 
 static uint64_t file_offset(const nb_extent *extent, uint64_t at) { return extent->offset + (at - extent->at); }
@@ -117,13 +118,21 @@ bool nb_entry_lead(nb_entry *entry, uint64_t at, size_t size, char *out) {
 
 /* --- sending ------------------------------------------------------------------------------------------- */
 
-bool nb_reply_begin(nb_conn *conn, nb_entry *entry, uint64_t at, uint64_t end) {
+nb_status nb_reply_ready(nb_worker *worker, nb_entry *entry, uint64_t at, uint64_t end, uint64_t *ready_end) {
+    if (end - at > NB_SENDFILE_SIZE_BYTES_MAX)
+        end = at + NB_SENDFILE_SIZE_BYTES_MAX;
+    nb_verifier by = {&worker->plane->cache.files.device, worker->scratch, false, &worker->seen};
+    return nb_entry_ready(&by, entry, at, end, ready_end);
+}
+
+bool nb_reply_begin(nb_conn *conn, nb_entry *entry, uint64_t at, uint64_t end, uint64_t ready_end) {
     nb_reply *reply = calloc(1, sizeof *reply);
     if (!reply)
         return false;
     reply->entry = entry;
     reply->at = reply->begun_at = at;
     reply->end = end;
+    reply->ready_end = ready_end;
     conn->reply = reply;
     return true;
 }
@@ -223,9 +232,9 @@ static nb_step send_next(nb_conn *conn) {
         if (status == NB_OK)
             return send_copied(conn);
     } else {
-        uint64_t ready_end, end = reply->at + NB_SENDFILE_SIZE_BYTES_MAX;
-        status = nb_entry_ready(reply->entry, reply->at, end < reply->end ? end : reply->end, worker->scratch, false,
-                                &ready_end);
+        uint64_t ready_end = reply->ready_end;
+        reply->ready_end = 0;
+        status = ready_end > reply->at ? NB_OK : nb_reply_ready(worker, reply->entry, reply->at, reply->end, &ready_end);
         if (status == NB_OK)
             return send_file(conn, ready_end);
     }
