@@ -20,6 +20,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from tests.wire.serving import Server
+from tests.wire.test_raw_http import Raw
 
 SIGNATURES = ["v4", "v2"]
 BODY = b"what is sent"
@@ -68,6 +69,14 @@ def test_metadata_and_headers_of_content_are_kept(signature: str, server: Server
     assert head["Metadata"] == {"plain": "one two+three", "capital": "kept"}
     assert head["ContentType"] == "text/plain; a=b"
     assert (head["CacheControl"], head["ContentDisposition"]) == ("no-store", "inline")
+
+
+def test_metadata_beyond_ascii_is_that_of_the_header(server: Server, bucket: str) -> None:
+    raw, text = Raw(server, bucket), "ü 漢"
+    assert raw.talk(raw.head("PUT", "/head", {"x-amz-meta-a": text, "content-length": "0"})).status == 200
+    assert send(server, "v4", "PUT", f"/{bucket}/query", {"x-amz-meta-a": text}).status == 200
+    of_head, of_query = (raw.talk(raw.head("GET", f"/{key}")).headers["x-amz-meta-a"] for key in ("head", "query"))
+    assert of_head == of_query
 
 
 @pytest.mark.parametrize("signature", SIGNATURES)
