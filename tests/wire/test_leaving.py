@@ -54,9 +54,9 @@ class Away:
         raw.connect((self._server.host, self._server.port))
         return self._tls.wrap_socket(raw, server_hostname="localhost") if self._tls else raw
 
-    def ask(self, peer: socket.socket, extra: str = "") -> None:
+    def ask(self, peer: socket.socket, extra: str = "", **parameters: str) -> None:
         client = self.started.s3.client()
-        url = client.generate_presigned_url("get_object", Params={"Bucket": "away", "Key": "large"})
+        url = client.generate_presigned_url("get_object", Params={"Bucket": "away", "Key": "large", **parameters})
         target = url.partition(f":{self.started.s3.port}")[2]
         host = f"{self.started.s3.host}:{self.started.s3.port}"
         peer.sendall(f"GET {target} HTTP/1.1\r\nHost: {host}\r\n{extra}\r\n".encode())
@@ -179,3 +179,16 @@ def test_the_tail_of_a_download_counts_only_when_it_was_taken(away: Away) -> Non
         time.sleep(0.3)
         peer.close()
         assert away.line()["sent_bytes"] < 16 * MIB
+
+
+def test_who_closes_its_sending_side_after_a_whole_request_is_answered_by_the_native_plane(tmp_path: Path) -> None:
+    """Natively answered, relayed and sent by ticket; docs/operate.md names Granian, which has no setting for it."""
+    with doors(tmp_path, "--listen", "127.0.0.1:0", "--access-log", str(tmp_path / "log")) as started:
+        away = Away(started, tmp_path / "log", None)
+        for parameters in ({}, {"ResponseContentType": "text/plain"}):
+            with closing(away.connect()) as peer:
+                away.ask(peer, "", **parameters)
+                peer.shutdown(socket.SHUT_WR)
+                assert peer.recv(12) == b"HTTP/1.1 200"
+                assert received(peer, SIZE) == SIZE
+            assert away.line()["sent_bytes"] == SIZE
