@@ -78,6 +78,7 @@ cdef extern from "plane/digest.h" nogil:
         NB_DIGEST_SIZE_BYTES_MAX
     ctypedef enum nb_digest_kind:
         NB_MD5
+        NB_SHA256
     ctypedef struct nb_digests:
         pass
     bint nb_digests_init(nb_digests *set, uint32_t wanted)

@@ -332,6 +332,18 @@ class Upload:
     @property
     def etag(self) -> str: ...
     @property
+    def md5_declared(self) -> bytes:
+        """What the head says; REQUIRES: the fault is md5."""
+
+    @property
+    def sha256_declared(self) -> bytes:
+        """The same; REQUIRES: the fault is sha256."""
+
+    @property
+    def sha256(self) -> bytes:
+        """What was computed; as above."""
+
+    @property
     def given(self) -> str | None:
         """The algorithm of the client's own checksum."""
 

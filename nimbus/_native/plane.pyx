@@ -406,9 +406,9 @@ cdef class Plane:
         cdef nb_counters c
         nb_plane_counters(self.plane, &c)
         answer = dict(zip(PLAIN_COUNTERS, (
-            c.received_bytes, c.sent_bytes, c.accepted, c.evicted, c.refused, c.timed_out, c.malformed, c.accept_failures,
-            c.upstream_failures, c.connections, c.in_flight, c.relayed_bytes, c.relayed_body_bytes, c.unreadable,
-            c.read_bytes,
+            c.received_bytes, c.sent_bytes, c.accepted, c.evicted, c.refused, c.timed_out, c.malformed,
+            c.accept_failures, c.upstream_failures, c.connections, c.in_flight, c.relayed_bytes,
+            c.relayed_body_bytes, c.unreadable, c.read_bytes,
         )))
         for index, name in enumerate(OPERATIONS):
             statuses = [c.requests[<int>index][<int>i] for i in range(600)]

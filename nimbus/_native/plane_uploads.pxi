@@ -185,6 +185,18 @@ cdef class Upload:
         return self.upload.results[<int>NB_MD5][:16].hex()
 
     @property
+    def md5_declared(self):
+        return self.upload.md5[:16]
+
+    @property
+    def sha256_declared(self):
+        return self.upload.sha256[:32]
+
+    @property
+    def sha256(self):
+        return self.upload.results[<int>NB_SHA256][:32]
+
+    @property
     def given(self):
         return nb_digest_name(<nb_digest_kind>self.upload.given).decode("ascii") if self.upload.given >= 0 else None
 

@@ -137,8 +137,7 @@ typedef struct {
     int64_t timestamp_s;
     nb_span expires;
     int64_t expires_s;
-    int has_token;           /* a session token, in the head or in the query, whatever the form */
-    nb_span unsigned_header; /* the one behind NB_SIGV4_HEADER_UNSIGNED */
+    int has_token; /* a session token, in the head or in the query, whatever the form */
     size_t decoded_size;
     char decoded[NB_SIGV4_DECODED_SIZE_MAX]; /* the percent-decoded parameters of a presigned query */
 } nb_sigv4_claim;

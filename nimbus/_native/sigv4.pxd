@@ -56,7 +56,7 @@ cdef extern from "sigv4.h" nogil:
         int64_t timestamp_s
         int64_t expires_s
         int has_token
-        nb_span unsigned_header
+        nb_span signed_headers
 
     ctypedef struct nb_sigv4_scratch:
         pass

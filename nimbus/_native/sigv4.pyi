@@ -70,8 +70,8 @@ class Claim:
     def expires_s(self) -> int:
         """How long a presigned request is good for after `timestamp_s`."""
     @property
-    def unsigned_header(self) -> str:
-        """The header behind the status HEADER_UNSIGNED."""
+    def unsigned_headers(self) -> list[str]:
+        """The headers behind the status HEADER_UNSIGNED, in lower case and each once."""
 
 def derive_signing_key(secret: str, date: str, region: str, service: str = "s3") -> bytes:
     """The 32-byte key that signs for one day (20130524), region and service. ValueError above 1,024 bytes of secret."""

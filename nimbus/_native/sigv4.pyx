@@ -138,8 +138,13 @@ cdef class Claim:
         return self.claim.expires_s
 
     @property
-    def unsigned_header(self):
-        return latin(self.claim.unsigned_header)
+    def unsigned_headers(self):
+        signed = frozenset(latin(self.claim.signed_headers).split(";"))
+        names = dict.fromkeys([name.decode("latin-1") for name, _ in self.kept[3]])
+        return [
+            name for name in names
+            if name.startswith("x-amz-") and name not in signed and name != "x-amz-content-sha256"
+        ]
 
 
 def derive_signing_key(str secret not None, str date not None, str region not None, str service not None="s3"):

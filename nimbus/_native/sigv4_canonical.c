@@ -159,21 +159,20 @@ static nb_sigv4_status put_header(writer *out, const nb_sigv4_request *request, 
 }
 
 /* Every header that steers S3 must be signed; the payload hash is, as the last line of the canonical request. */
-static nb_sigv4_status check_coverage(const nb_sigv4_request *request, nb_sigv4_claim *claim, const uint8_t *taken) {
+static nb_sigv4_status check_coverage(const nb_sigv4_request *request, const uint8_t *taken) {
     int host_signed = 0;
     for (size_t i = 0; i < request->header_count; i++) {
         nb_span name = request->headers[i].name;
         if (taken[i]) {
             host_signed |= IS(name, "host");
         } else if (STARTS(name, "x-amz-") && !IS(name, "x-amz-content-sha256")) {
-            claim->unsigned_header = name;
             return NB_SIGV4_HEADER_UNSIGNED;
         }
     }
     return host_signed ? NB_SIGV4_OK : NB_SIGV4_HOST_UNSIGNED;
 }
 
-static nb_sigv4_status put_headers(writer *out, const nb_sigv4_request *request, nb_sigv4_claim *claim) {
+static nb_sigv4_status put_headers(writer *out, const nb_sigv4_request *request, const nb_sigv4_claim *claim) {
     uint8_t taken[NB_SIGV4_HEADERS_MAX] = {0};
     nb_span names = claim->signed_headers;
     for (size_t count = 0; names.len; count++) {
@@ -181,7 +180,7 @@ static nb_sigv4_status put_headers(writer *out, const nb_sigv4_request *request,
             return NB_SIGV4_SIGNED_HEADERS_MALFORMED;
         TRY(put_header(out, request, take(&names, ';'), taken));
     }
-    return check_coverage(request, claim, taken);
+    return check_coverage(request, taken);
 }
 
 /* `as_sent` takes the path as the client spelt it; `differs` says whether that is another text. */

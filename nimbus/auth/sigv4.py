@@ -88,10 +88,11 @@ def too_skewed(request_time: str, now_s: int) -> AuthFailure:
     )
 
 
-def expired(expires_s: int, now_s: int) -> AuthFailure:
-    return AuthFailure(
-        "AccessDenied", "Request has expired", Expires=error_text(expires_s), ServerTime=error_text(now_s)
-    )
+def expired(expires_s: int, now_s: int, lasted_s: int | None = None) -> AuthFailure:
+    """`lasted_s` is how long it was good for, where the request says that and not until when."""
+    lasted = {} if lasted_s is None else {"X-Amz-Expires": str(lasted_s)}
+    times = {"Expires": error_text(expires_s), "ServerTime": error_text(now_s)}
+    return AuthFailure("AccessDenied", "Request has expired", **lasted, **times)
 
 
 def mismatch(access_key: str, string_to_sign: bytes, signature: str, **fields: str) -> AuthFailure:
@@ -102,6 +103,7 @@ def mismatch(access_key: str, string_to_sign: bytes, signature: str, **fields: s
         AWSAccessKeyId=access_key,
         StringToSign=string_to_sign.decode("utf-8", "replace"),
         SignatureProvided=signature,
+        StringToSignBytes=string_to_sign.hex(" "),
         **fields,
     )
 
@@ -150,20 +152,22 @@ def headers_not_signed(name: str) -> AuthFailure:
 
 def _mismatch(complaint: Complaint) -> AuthFailure:
     claim = complaint.claim
+    canonical = claim.canonical_request()
     return mismatch(
         claim.access_key,
         claim.string_to_sign(),
         claim.signature,
-        CanonicalRequest=claim.canonical_request().decode("utf-8", "replace"),
+        CanonicalRequest=canonical.decode("utf-8", "replace"),
+        CanonicalRequestBytes=canonical.hex(" "),
     )
 
 
 _TOLD: Final[dict[str, Callable[[Complaint], AuthFailure]]] = {
     "PAYLOAD_NONSENSE": lambda of: nonsense(of.claim.payload_hash),
     "SKEWED": lambda of: too_skewed(of.claim.timestamp, of.now_s),
-    "EXPIRED": lambda of: expired(of.claim.timestamp_s + of.claim.expires_s, of.now_s),
+    "EXPIRED": lambda of: expired(of.claim.timestamp_s + of.claim.expires_s, of.now_s, of.claim.expires_s),
     "HOST_UNSIGNED": lambda of: headers_not_signed("host"),
-    "HEADER_UNSIGNED": lambda of: headers_not_signed(of.claim.unsigned_header),
+    "HEADER_UNSIGNED": lambda of: headers_not_signed(", ".join(of.claim.unsigned_headers)),
     "MISMATCH": _mismatch,
 }
 

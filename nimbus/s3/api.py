@@ -119,6 +119,7 @@ class Reply(msgspec.Struct, frozen=True):
     output: msgspec.Struct | None = None
     body: ReplyBody = None
     status: int = 0
+    headers: tuple[tuple[bytes, bytes], ...] = ()  # that S3 sends and its model does not have
 
 
 Handler = Callable[[Context, Any], Awaitable[Reply]]

@@ -109,6 +109,7 @@ class App:
             subject = about(refusal, exchange.bucket, exchange.key, _upload_id(exchange))
             body = error_document(refusal, resource, exchange.request_id, self.host_id, subject)
             headers += (_XML, (b"content-length", b"%d" % len(body)))
+        headers += refusal.headers
         if refusal.status == 503:
             headers.append((b"retry-after", b"1"))
         return Answer(refusal.status, headers, body)
@@ -189,6 +190,7 @@ class App:
         encoded = codec.encode(wire, reply.output)
         headers = self._headers(exchange)
         headers += encoded.headers
+        headers += reply.headers
         status = reply.status or encoded.status
         if reply.body is not None:
             return Answer(status, headers, reply.body)

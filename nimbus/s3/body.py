@@ -28,7 +28,7 @@ import msgspec
 from nimbus.auth.api import BodyForm, ChunkDecoder, Verified
 from nimbus.base.clock import Clock
 from nimbus.base.limits import KIB
-from nimbus.s3.checksums import Algorithm, DigestSet, decode
+from nimbus.s3.checksums import Algorithm, DigestSet, decode, encode
 from nimbus.s3.errors import S3Error
 from nimbus.store.records import Extent
 
@@ -140,7 +140,7 @@ class RequestBody:
         """The whole body, for a document of bounded size."""
         size = self.declared.payload_size
         if size is not None and size > size_bytes_max:
-            raise S3Error("MaxMessageLengthExceeded", "Your request was too big.")
+            raise _too_big(size_bytes_max)
         pieces: list[bytes] = []
         held = 0
 
@@ -148,7 +148,7 @@ class RequestBody:
             nonlocal held
             held += len(piece)
             if held > size_bytes_max:
-                raise S3Error("MaxMessageLengthExceeded", "Your request was too big.")
+                raise _too_big(size_bytes_max)
             pieces.append(piece)
 
         await self.receive_into(keep, ())
@@ -270,14 +270,18 @@ class RequestBody:
             raise incomplete()
         digests = self._digests
         if digests.sha256 is not None and digests.sha256.digest().hex() != declared.verified.payload_sha256:
-            raise S3Error("XAmzContentSHA256Mismatch")
+            raise sha256_mismatch(declared.verified.payload_sha256, digests.sha256.digest().hex())
         md5 = digests.md5.digest() if digests.md5 is not None else b""
-        if declared.md5 not in (None, md5):
-            raise S3Error("BadDigest", "The Content-MD5 you specified did not match what we received.")
+        if declared.md5 is not None and declared.md5 != md5:
+            raise md5_mismatch(declared.md5, md5)
         given = declared.checksum or _from_trailer(declared.trailer, trailers)
         if given is not None and digests.by_name[given[0].name].digest() != given[1]:
             raise S3Error("BadDigest", f"The {given[0].name} you specified did not match the calculated checksum.")
         return Received(self._payload, md5, digests.checksums())
+
+
+def _too_big(size_bytes_max: int) -> S3Error:
+    return S3Error("MaxMessageLengthExceeded", "Your request was too big.", MaxMessageLengthBytes=size_bytes_max)
 
 
 def _from_trailer(algorithm: Algorithm | None, trailers: dict[str, str]) -> tuple[Algorithm, bytes] | None:
@@ -287,6 +291,18 @@ def _from_trailer(algorithm: Algorithm | None, trailers: dict[str, str]) -> tupl
     if digest is None:
         raise S3Error("InvalidRequest", f"Value for {algorithm.header} trailing header is invalid.")
     return algorithm, digest
+
+
+def sha256_mismatch(given: str, computed: str) -> S3Error:
+    """The payload is not the one whose hash, in hexadecimal, was signed."""
+    hashes = {"ClientComputedContentSHA256": given, "S3ComputedContentSHA256": computed}
+    return S3Error("XAmzContentSHA256Mismatch", "", **hashes)
+
+
+def md5_mismatch(given: bytes, computed: bytes) -> S3Error:
+    """Content-MD5 is another body's. S3 shows what it expected in hexadecimal and what it found in base64."""
+    message = "The Content-MD5 you specified did not match what we received."
+    return S3Error("BadDigest", message, CalculatedDigest=encode(computed), ExpectedDigest=given.hex())
 
 
 def incomplete() -> S3Error:

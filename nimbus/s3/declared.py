@@ -53,7 +53,8 @@ def _wire_size(headers: Mapping[str, str]) -> int | None:
     if text is None:
         return None if "transfer-encoding" in headers else 0
     if not (text.isascii() and text.isdigit()):
-        raise S3Error("InvalidArgument", "The Content-Length header is not a number.")
+        message = "The Content-Length header is not a number."
+        raise S3Error("InvalidArgument", message, ArgumentName="Content-Length", ArgumentValue=text)
     return int(text)
 
 
@@ -63,7 +64,7 @@ def _content_md5(headers: Mapping[str, str]) -> bytes | None:
         return None
     digest = decode(text, 16)
     if digest is None:
-        raise S3Error("InvalidDigest", "The Content-MD5 you specified was invalid.")
+        raise S3Error("InvalidDigest", "The Content-MD5 you specified was invalid.", **{"Content-MD5": text})
     return digest
 
 

@@ -267,6 +267,7 @@ class S3Error(Exception):
         self.status, usual = CODES[code]
         self.message = message or usual
         self.fields = {name: str(value) for name, value in fields.items()}
+        self.headers: tuple[tuple[bytes, bytes], ...] = ()  # of the answer
         super().__init__(f"{code}: {self.message}")
 
 

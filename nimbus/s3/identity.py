@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from nimbus.auth.api import User
+from nimbus.base.errors import BucketMissing
 from nimbus.s3.errors import S3Error
+from nimbus.s3.router import check_new_bucket_name
 from nimbus.store.api import ObjectStore
 from nimbus.store.records import Bucket
 
@@ -34,7 +36,11 @@ async def permit(
     """
     if permission in _FOR_EVERY_USER:
         return None
-    record = await store.find_bucket(bucket)
+    try:
+        record = await store.find_bucket(bucket)
+    except BucketMissing:
+        check_new_bucket_name(bucket)
+        raise
     if record.owner_id != user.user_id:
         raise S3Error("AccessDenied", "Access Denied")
     expected = headers.get("x-amz-expected-bucket-owner")

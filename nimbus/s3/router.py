@@ -120,6 +120,15 @@ def check_bucket_name(name: str) -> None:
         raise S3Error("InvalidBucketName", BucketName=name)
 
 
+def check_new_bucket_name(name: str) -> None:
+    """What else a bucket must not be called: its labels begin and end with a letter or a digit.
+
+    Raises `InvalidBucketName`. A bucket that has such a name from earlier days stays reachable.
+    """
+    if ".-" in name or "-." in name:
+        raise S3Error("InvalidBucketName", BucketName=name)
+
+
 def _virtual_bucket(host: str, domains: Sequence[str]) -> str:
     """The bucket that the Host header names, "" in path style; the longest domain that fits decides."""
     if not domains:
@@ -190,13 +199,18 @@ def find(method: str, bucket: str, key: str, query: Query, headers: Iterable[tup
     subresource = _named_subresource(query) if query.values else ""
     candidates = _ROUTES.get((method, level, subresource))
     if candidates is None:
+        if (method, level, subresource) == ("POST", "bucket", ""):
+            raise _form_refusal(headers)
         raise _refusal(method, level, subresource)
     is_whole = subresource or not any(name in query.values for name in _DEPENDENT.get((method, level), ()))
     for wire in candidates if is_whole else ():
         if _fits(wire, query, headers):
             return wire
-    needed = " and ".join(_DEPENDENT.get((method, level), ()))
-    raise S3Error("InvalidArgument", f"The query parameters {needed} must be given together")
+    needed = _DEPENDENT.get((method, level), ())
+    given = next((name for name in needed if name in query.values), "")
+    missing = " and ".join(name for name in needed if name not in query.values)
+    message = f"This operation does not accept {given} without {missing}"
+    raise S3Error("InvalidArgument", message, ArgumentName=given, ArgumentValue=query.values.get(given, ""))
 
 
 def _named_subresource(query: Query) -> str:
@@ -223,7 +237,17 @@ def _fits(wire: Wire, query: Query, headers: Iterable[tuple[bytes, bytes]]) -> b
 
 def _refusal(method: str, level: str, subresource: str) -> S3Error:
     """Why no operation fits: nobody offers the sub-resource, or not with this method."""
-    is_offered = any((other, level, subresource) in _ROUTES for other in _METHODS)
-    if subresource and not is_offered:
+    offered = sorted(other for other in _METHODS if (other, level, subresource) in _ROUTES)
+    if subresource and not offered:
         return S3Error("NotImplemented", f"The sub-resource {subresource} is not implemented")
-    return S3Error("MethodNotAllowed", Method=method, ResourceType=(subresource or level).upper())
+    error = S3Error("MethodNotAllowed", Method=method, ResourceType=(subresource or level).upper())
+    error.headers = ((b"allow", ", ".join(offered).encode()),)  # a 405 has it (RFC 9110, section 15.5.6)
+    return error
+
+
+def _form_refusal(headers: Iterable[tuple[bytes, bytes]]) -> S3Error:
+    """A POST to a bucket is an upload by a form, and what is no form is none ("POST Object" of the API reference)."""
+    if any(name == b"content-type" and value.lower().startswith(b"multipart/form-data") for name, value in headers):
+        return S3Error("NotImplemented", "Uploads by a form (POST Object) are not implemented.")
+    condition = "Bucket POST must be of the enclosure-type multipart/form-data"
+    return S3Error("PreconditionFailed", Condition=condition)

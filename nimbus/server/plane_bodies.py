@@ -23,7 +23,7 @@ from nimbus._native.plane import UPLOAD_WANTS, Plane, Upload, take_body
 from nimbus.auth.api import BodyForm, ChunkSeed
 from nimbus.auth.chunked import chunk_failure
 from nimbus.base.limits import SEGMENT_OBJECT_SIZE_BYTES_MAX
-from nimbus.s3.body import Declared, HeldBody, Received, Taken, incomplete
+from nimbus.s3.body import Declared, HeldBody, Received, Taken, incomplete, md5_mismatch, sha256_mismatch
 from nimbus.s3.checksums import ALGORITHMS
 from nimbus.s3.errors import S3Error
 from nimbus.server.plane_blobs import Blobs
@@ -38,8 +38,6 @@ _FORMS: Final = {
 # What a body can be besides badly framed; the words of nimbus/s3/body.py.
 _FAULTS: Final = {
     "cut": ("IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header."),
-    "sha256": ("XAmzContentSHA256Mismatch", ""),
-    "md5": ("BadDigest", "The Content-MD5 you specified did not match what we received."),
     "trailer": ("InvalidRequest", "Value for {header} trailing header is invalid."),
     "checksum": ("BadDigest", "The {name} you specified did not match the calculated checksum."),
     "too-slow": ("RequestTimeout", ""),
@@ -166,6 +164,10 @@ def failure_of(upload: Upload, access_key: str, blobs: Blobs) -> Exception:
         return chunk_failure(wrong.fault, access_key, wrong.string_to_sign, wrong.provided)
     if fault == "disk":
         return blobs.failure(upload)
+    if fault == "sha256":
+        return sha256_mismatch(upload.sha256_declared.hex(), upload.sha256.hex())
+    if fault == "md5":
+        return md5_mismatch(upload.md5_declared, bytes.fromhex(upload.etag))
     name = upload.given or ""
     code, message = _FAULTS[fault]
     return S3Error(code, message.format(name=name, header=ALGORITHMS[name].header if name else ""))

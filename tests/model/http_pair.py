@@ -112,8 +112,8 @@ class Door:
         for number, upload_id in enumerate(self.uploads):
             body = body.replace(upload_id.encode(), b"{upload%d}" % number)
         if b"{upload" in body:  # what was signed differs then
-            for name in (b"StringToSign", b"SignatureProvided"):
-                body = re.sub(b"<%b>[^<]*<" % name, b"<%b>*<" % name, body)
+            for name in (b"StringToSign(?:Bytes)?", b"SignatureProvided", b"CanonicalRequestBytes"):
+                body = re.sub(b"<(%b)>[^<]*<" % name, rb"<\1>*<", body)
             masked = [(name, "*" if name == "content-length" else value) for name, value in masked]
         return Answer(line, tuple(masked), body)
 

@@ -12,6 +12,7 @@ from nimbus.base.limits import BUCKETS_PER_OWNER_MAX
 from nimbus.s3 import model
 from nimbus.s3.api import Context, Reply
 from nimbus.s3.errors import S3Error
+from nimbus.s3.router import check_new_bucket_name
 from nimbus.store.records import Bucket
 
 _LEGACY_REGION = "us-east-1"
@@ -30,7 +31,9 @@ async def list_buckets(ctx: Context, request: model.ListBucketsRequest) -> Reply
     return Reply(
         model.ListBucketsOutput(
             buckets=[
-                model.Bucket(name=name, creation_date=_moment(record), bucket_region=record.region)
+                model.Bucket(
+                    name=name, creation_date=_moment(record), bucket_region=record.region, bucket_arn=_arn(name)
+                )
                 for name, record in rows
             ],
             owner=owner_of(ctx.user),
@@ -43,7 +46,8 @@ async def list_buckets(ctx: Context, request: model.ListBucketsRequest) -> Reply
 async def create_bucket(ctx: Context, request: model.CreateBucketRequest) -> Reply:
     """A new bucket in this server's region. In us-east-1 creating one's own bucket again is no error."""
     _check_location(request.create_bucket_configuration, ctx.services.settings.region)
-    reply = Reply(model.CreateBucketOutput(location=f"/{ctx.bucket}"))
+    check_new_bucket_name(ctx.bucket)
+    reply = Reply(model.CreateBucketOutput(location=f"/{ctx.bucket}", bucket_arn=_arn(ctx.bucket)))
     user_id = ctx.user.user_id
     try:
         await _check_quota(ctx)
@@ -86,7 +90,8 @@ async def delete_bucket(ctx: Context, request: model.DeleteBucketRequest) -> Rep
 
 
 async def head_bucket(ctx: Context, request: model.HeadBucketRequest) -> Reply:
-    return Reply(model.HeadBucketOutput(bucket_region=ctx.bucket_owned.region, access_point_alias=False))
+    region = ctx.bucket_owned.region
+    return Reply(model.HeadBucketOutput(bucket_arn=_arn(ctx.bucket), bucket_region=region, access_point_alias=False))
 
 
 async def get_bucket_location(ctx: Context, request: model.GetBucketLocationRequest) -> Reply:
@@ -98,6 +103,15 @@ async def get_bucket_location(ctx: Context, request: model.GetBucketLocationRequ
 def owner_of(user: User) -> model.Owner:
     """The caller as listings show an owner."""
     return model.Owner(id=user.user_id, display_name=user.display_name or user.user_id)
+
+
+def region_headers(ctx: Context) -> tuple[tuple[bytes, bytes], ...]:
+    """What a listing tells of its bucket; the model has it for HeadBucket alone."""
+    return ((b"x-amz-bucket-region", ctx.bucket_owned.region.encode()),)
+
+
+def _arn(bucket: str) -> str:
+    return f"arn:aws:s3:::{bucket}"
 
 
 def _moment(record: Bucket) -> datetime:

@@ -10,7 +10,7 @@ from nimbus.s3 import model
 from nimbus.s3.api import Context, Reply
 from nimbus.s3.errors import S3Error
 from nimbus.s3.operations.attributes import STORAGE_CLASS
-from nimbus.s3.operations.buckets import owner_of
+from nimbus.s3.operations.buckets import owner_of, region_headers
 from nimbus.store.api import Listing
 from nimbus.store.records import Object
 
@@ -36,7 +36,8 @@ async def list_objects(ctx: Context, request: model.ListObjectsRequest) -> Reply
             max_keys=limit,
             common_prefixes=common_prefixes(page.prefixes),
             encoding_type=encoding(request.encoding_type),
-        )
+        ),
+        headers=region_headers(ctx),
     )
 
 
@@ -62,7 +63,8 @@ async def list_objects_v2(ctx: Context, request: model.ListObjectsV2Request) -> 
             continuation_token=request.continuation_token,
             next_continuation_token=_to_token(page.next_after) if page.truncated else None,
             start_after=request.start_after or None,
-        )
+        ),
+        headers=region_headers(ctx),
     )
 
 

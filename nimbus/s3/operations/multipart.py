@@ -16,7 +16,7 @@ from nimbus.s3.api import Context, Reply
 from nimbus.s3.checksums import ALGORITHMS, DEFAULT_ALGORITHM, FULL_OBJECT, kept_algorithm
 from nimbus.s3.errors import S3Error
 from nimbus.s3.operations.attributes import CHECKSUM_FIELDS, STORAGE_CLASS, new_object
-from nimbus.s3.operations.buckets import owner_of
+from nimbus.s3.operations.buckets import owner_of, region_headers
 from nimbus.s3.operations.copying import copy_span, find_source
 from nimbus.s3.operations.listing import common_prefixes, encoding, page_limit
 from nimbus.s3.operations.objects import take_in
@@ -152,14 +152,15 @@ async def list_multipart_uploads(ctx: Context, request: model.ListMultipartUploa
     key_after = request.key_marker or ""
     id_after = (request.upload_id_marker or "") if key_after else ""
     page = await ctx.store.list_uploads(ctx.bucket, prefix, delimiter, key_after, id_after, limit)
+    last_key, last_id, _ = page.uploads[-1] if page.uploads else ("", "", None)  # S3 names them on the last page, too
     owner = owner_of(ctx.user)
     return Reply(
         model.ListMultipartUploadsOutput(
             bucket=ctx.bucket,
             key_marker=key_after,
             upload_id_marker=id_after,
-            next_key_marker=page.next_key if page.truncated else None,
-            next_upload_id_marker=page.next_upload_id if page.truncated else None,
+            next_key_marker=page.next_key if page.truncated else last_key,
+            next_upload_id_marker=page.next_upload_id if page.truncated else last_id,
             prefix=prefix,
             delimiter=request.delimiter or None,
             max_uploads=limit,
@@ -167,7 +168,8 @@ async def list_multipart_uploads(ctx: Context, request: model.ListMultipartUploa
             uploads=[_upload_row(key, upload_id, upload, owner) for key, upload_id, upload in page.uploads],
             common_prefixes=common_prefixes(page.prefixes),
             encoding_type=encoding(request.encoding_type),
-        )
+        ),
+        headers=region_headers(ctx),
     )
 
 

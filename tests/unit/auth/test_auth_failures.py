@@ -295,12 +295,26 @@ def test_a_quarter_of_an_hour_of_skew_is_allowed(seconds: int) -> None:
 def test_an_expired_presigned_request_is_told_the_times() -> None:
     found = fail(sign_query(expires="10"), now_ms=NOW_MS + 11_000)
     assert (found.code, found.message) == ("AccessDenied", "Request has expired")
-    assert found.fields == {"Expires": "2013-05-24T00:00:10Z", "ServerTime": "2013-05-24T00:00:11Z"}
+    assert found.fields == {
+        "X-Amz-Expires": "10",
+        "Expires": "2013-05-24T00:00:10Z",
+        "ServerTime": "2013-05-24T00:00:11Z",
+    }
 
 
 def test_a_mismatch_shows_what_was_signed_but_no_secret() -> None:
     found = fail(sign_header(secret="wrong"))
-    assert found.fields.keys() == {"AWSAccessKeyId", "StringToSign", "SignatureProvided", "CanonicalRequest"}
+    assert list(found.fields) == [
+        "AWSAccessKeyId",
+        "StringToSign",
+        "SignatureProvided",
+        "StringToSignBytes",
+        "CanonicalRequest",
+        "CanonicalRequestBytes",
+    ]
+    for name in ("StringToSign", "CanonicalRequest"):
+        assert bytes.fromhex(found.fields[f"{name}Bytes"]).decode() == found.fields[name]
+    assert found.fields["StringToSignBytes"].startswith("41 57 53 34 2d 48 4d 41 43")
     assert found.fields["AWSAccessKeyId"] == ACCESS_KEY
     assert found.fields["StringToSign"].startswith("AWS4-HMAC-SHA256\n20130524T000000Z\n20130524/us-east-1/s3/")
     assert found.fields["CanonicalRequest"].startswith("GET\n/test.txt\n\nhost:examplebucket")
@@ -309,6 +323,14 @@ def test_a_mismatch_shows_what_was_signed_but_no_secret() -> None:
 def test_the_unsigned_header_is_named() -> None:
     assert fail(TABLE["x-amz header unsigned"][0]).fields == {"HeadersNotSigned": "x-amz-acl"}
     assert fail(TABLE["host unsigned"][0]).fields == {"HeadersNotSigned": "host"}
+
+
+def test_all_unsigned_headers_are_named() -> None:
+    """As recorded from Amazon: "x-amz-date, x-amz-decoded-content-length"."""
+    names = (b"x-amz-acl", b"x-amz-meta-a")
+    for sign in (sign_header, sign_query):
+        head = sign(headers=[*PLAIN_HEADERS, *((name, b"x") for name in names)], unsigned=names)
+        assert fail(head).fields == {"HeadersNotSigned": "x-amz-acl, x-amz-meta-a"}
 
 
 def test_the_payload_hash_need_not_be_among_the_signed_headers() -> None:

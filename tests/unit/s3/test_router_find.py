@@ -87,7 +87,7 @@ def test_a_copy_is_told_from_a_put_by_its_header() -> None:
         ("PATCH", "/bucket/key", "MethodNotAllowed"),
         ("get", "/bucket/key", "MethodNotAllowed"),
         ("PUT", "/", "MethodNotAllowed"),
-        ("POST", "/bucket", "MethodNotAllowed"),
+        ("POST", "/bucket", "PreconditionFailed"),
         ("POST", "/bucket/key", "MethodNotAllowed"),
         ("PUT", "/bucket/key?uploadId=1", "InvalidArgument"),
         ("PUT", "/bucket/key?partNumber=1", "InvalidArgument"),
