@@ -127,7 +127,8 @@ cdef extern from "plane/conditions.h" nogil:
         nb_span etag
         nb_span modified_http
         int64_t modified_s
-    nb_condition_verdict nb_conditions_check(const nb_header *headers, size_t count, const nb_validators *validators)
+    nb_condition_verdict nb_conditions_check(
+        const nb_header *headers, size_t count, const nb_validators *validators, int64_t now_s)
     int64_t nb_parse_http_date(nb_span text)
 
 cdef extern from "plane/auth.h" nogil:

@@ -62,7 +62,7 @@ def read_query(query: bytes, operation: bytes) -> tuple[int | None, bool, dict[b
     """The part number, the checksums and the replaced headers that a raw query of a read asks for; None for what is not
     plain."""
 
-def check_conditions(headers: list[tuple[bytes, bytes]], etag: bytes, modified_s: int) -> str:
+def check_conditions(headers: list[tuple[bytes, bytes]], etag: bytes, modified_s: int, now_s: int) -> str:
     """One of "pass", "unmodified" (304), and "other" for what the embedded server should judge."""
 
 def parse_http_date(text: bytes) -> int | None:

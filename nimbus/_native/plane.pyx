@@ -133,7 +133,7 @@ def read_query(bytes query not None, bytes operation not None):
     return native.part_number or None, bool(native.wants_checksums), overrides
 
 
-def check_conditions(list headers not None, bytes etag not None, long long modified_s):
+def check_conditions(list headers not None, bytes etag not None, long long modified_s, long long now_s):
     cdef nb_header native[64]
     cdef nb_validators validators
     assert len(headers) <= 64
@@ -143,7 +143,8 @@ def check_conditions(list headers not None, bytes etag not None, long long modif
     validators.etag = span_of(etag)
     validators.modified_http = nb_span(b"", 0)
     validators.modified_s = modified_s
-    return ("pass", "unmodified", "other")[<int>nb_conditions_check(native, <size_t>len(headers), &validators)]
+    cdef nb_condition_verdict verdict = nb_conditions_check(native, <size_t>len(headers), &validators, now_s)
+    return ("pass", "unmodified", "other")[<int>verdict]
 
 
 def parse_http_date(bytes text not None):

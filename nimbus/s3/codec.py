@@ -4,8 +4,9 @@ Tables and compiled functions are built from the markers once, when this module 
 look-ups by the headers and parameters that it has, not by those that it could have. Nothing here knows any
 single operation.
 
-Texts of headers are the bytes of the wire read as Latin-1, so that what a client stored in metadata goes out
-again as the very same bytes. Entity tags carry their quotes. No header leaves with a control byte in it.
+Texts of headers are the bytes of the wire read as Latin-1, so that what a client stored with an object goes out
+again as the very same bytes; user metadata alone has an encoding of its own. Entity tags carry their quotes. No header
+leaves with a control byte in it.
 """
 
 from __future__ import annotations
@@ -18,19 +19,23 @@ from typing import Any, Final
 import msgspec
 
 from nimbus.base.limits import XML_SIZE_BYTES_MAX
+from nimbus.s3 import encoded_words
 from nimbus.s3.errors import S3Error
 from nimbus.s3.fields import Field, fields_of
 from nimbus.s3.markers import Header, MetadataPrefix, Path, Payload, Query, Streaming, Wire, Xml
 from nimbus.s3.model import VALUES, WIRES
 from nimbus.s3.overrides import (
+    BYTES,
     CASELESS_VALUES,
     CHECKED_VALUES,
     DOCUMENT_SIZES_BYTES_MAX,
     DOCUMENT_TYPE,
     IGNORABLE_TIMES,
+    INTEGERS,
     REPLY_HEADERS_LAST,
     REPLY_TEXT_MEMBERS,
     TEXT_TYPES,
+    Bounds,
 )
 from nimbus.s3.router import Query as QueryValues
 from nimbus.s3.router import repeated_parameter
@@ -39,7 +44,7 @@ from nimbus.s3.xml import Writer, escape, open_document, read_document, writer
 
 # --- requests ---------------------------------------------------------------------------------------------
 
-_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
+_INTEGER: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _BOOLEANS: Final = {"true": True, "false": False}
 
 Convert = Callable[[str], Any]
@@ -101,7 +106,7 @@ def _header_values(decoder: _Decoder, headers: Iterable[tuple[bytes, bytes]]) ->
                 raise S3Error("InvalidRequest", f"Header {name.decode('latin-1')} was given more than once")
         elif prefix and name.startswith(prefix):
             short = name[len(prefix) :].decode("latin-1")
-            text = raw.decode("latin-1")
+            text = encoded_words.decoded(raw.decode("latin-1"))
             metadata[short] = f"{metadata[short]},{text}" if short in metadata else text
     if metadata:
         values[decoder.metadata] = metadata
@@ -159,7 +164,8 @@ def _conversion(field: Field, name: str) -> Convert:
         convert = (lambda text: _chosen(name, text)) if name in CHECKED_VALUES else str
         return lambda text: [convert(item) for item in (part.strip() for part in text.split(",")) if item]
     if field.kind is int:
-        return lambda text: _integer(name, text)
+        bounds = INTEGERS.get(name, BYTES)
+        return lambda text: _integer(name, text, bounds)
     if field.kind is bool:
         return lambda text: _boolean(name, text)
     if field.kind is datetime:
@@ -168,10 +174,14 @@ def _conversion(field: Field, name: str) -> Convert:
     return (lambda text: _chosen(name, text)) if name in CHECKED_VALUES else str
 
 
-def _integer(name: str, text: str) -> int:
-    if not _INTEGER.fullmatch(text):
-        raise _invalid(name, text, f"Provided {name} not an integer or within integer range")
-    return int(text)
+def _integer(name: str, text: str, bounds: Bounds) -> int:
+    number = int(text) if _INTEGER.fullmatch(text) else None
+    if number is not None and bounds.first <= number <= bounds.last:
+        return number
+    is_foreign = number is None or number > bounds.last
+    reason = bounds.no_integer if is_foreign else bounds.out_of_bounds
+    message = reason.format(name=name, first=bounds.first, last=bounds.last)
+    raise _invalid(name, text, message) if bounds.code == "InvalidArgument" else S3Error(bounds.code, message)
 
 
 def _boolean(name: str, text: str) -> bool:
@@ -241,6 +251,11 @@ def encode(wire: Wire, output: Any) -> Encoded:
     return Encoded(wire.status, headers, body)
 
 
+def is_sendable(text: str) -> bool:
+    """Whether a header can carry this text as it is: in Latin-1, without control characters."""
+    return all(character <= "\xff" for character in text) and not _UNSENDABLE.search(text)
+
+
 def header_value(text: str) -> bytes:
     """The bytes of a header's value. Raises `InvalidArgument` for control characters."""
     if text.isascii() and text.isprintable():
@@ -254,11 +269,11 @@ def header_value(text: str) -> bytes:
 
 
 def metadata_headers(prefix: bytes, metadata: dict[str, str]) -> Headers:
-    """User metadata as headers. Raises `InvalidArgument` for what no header can carry."""
+    """User metadata as headers. Raises `InvalidArgument` for a name that no header can have."""
     for name in metadata:
         if not _TOKEN.fullmatch(name):
             raise S3Error("InvalidArgument", "The name cannot be sent as a header", ArgumentName=name)
-    return [(prefix + name.lower().encode(), header_value(text)) for name, text in metadata.items()]
+    return [(prefix + name.lower().encode(), encoded_words.encoded(text).encode()) for name, text in metadata.items()]
 
 
 def _encoder(wire: Wire) -> _Encoder:

@@ -114,6 +114,42 @@ IGNORABLE_TIMES: Final = frozenset(
     }
 )
 
+
+class Bounds(msgspec.Struct, frozen=True):
+    """The integers that a header or parameter may be, and what S3 says when it is none of them."""
+
+    first: int
+    last: int
+    out_of_bounds: str = "Argument {name} must be an integer between {first} and {last}"
+    no_integer: str = "Provided {name} not an integer or within integer range"
+    code: str = "InvalidArgument"
+
+
+_BYTES_MAX: Final = (1 << 63) - 1
+_NUMBER_OF_A_PART = f"Part number must be an integer between 1 and {PART_NUMBER_MAX}, inclusive"
+_COUNT = Bounds(0, (1 << 31) - 1)
+# Those that are not in the table count bytes.
+INTEGERS: Final = {
+    "partNumber": Bounds(1, PART_NUMBER_MAX, _NUMBER_OF_A_PART, _NUMBER_OF_A_PART),
+    "max-buckets": Bounds(1, 10_000),
+    "max-keys": _COUNT,
+    "max-parts": _COUNT,
+    "max-uploads": _COUNT,
+    "part-number-marker": _COUNT,
+    "x-amz-max-parts": _COUNT,
+    "x-amz-mp-object-size": Bounds(
+        0,
+        _BYTES_MAX,
+        "Value for {name} header is less than zero.",
+        "Value for {name} header is invalid.",
+        "InvalidRequest",
+    ),
+    "x-amz-object-lock-event-hold-duration-days": _COUNT,
+    "x-amz-object-lock-event-hold-duration-years": _COUNT,
+    "x-amz-part-number-marker": _COUNT,
+}
+BYTES: Final = Bounds(0, _BYTES_MAX)
+
 # Content types of replies whose body is a document or the text of the named operation.
 DOCUMENT_TYPE: Final = b"application/xml"
 TEXT_TYPES: Final = {"GetBucketPolicy": b"application/json"}

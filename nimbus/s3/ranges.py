@@ -1,7 +1,8 @@
 """Ranges of bytes as HTTP writes them, made into half-open spans. Inclusive ends exist only in this file.
 
 RFC 9110, section 14, as S3 applies it: one range is served; several at once, another unit or a header that
-does not parse are as if there were none; a range that begins past the end is `InvalidRange`.
+does not parse are as if there were none, and so are the last bytes of what has none; a range that begins past the end
+is `InvalidRange`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from nimbus.base.span import Span
 from nimbus.s3.errors import S3Error
 
-_RANGE = re.compile(r"bytes=[ \t]*(?:([0-9]+)-([0-9]*)|-([0-9]+))[ \t]*", re.IGNORECASE | re.ASCII)
+_RANGE = re.compile(r"bytes=(?:([0-9]+)-([0-9]*)|-([0-9]+))", re.IGNORECASE | re.ASCII)
 _COPY_RANGE = re.compile(r"bytes=([0-9]+)-([0-9]+)", re.ASCII)
 _DIGITS_MAX = 19  # more digits than any size has; int() is not asked about longer ones
 
@@ -24,6 +25,8 @@ def parse_range(value: str | None, size: int) -> Span | None:
     first, last, suffix = match.groups()
     if suffix is not None:
         start, end = max(0, size - _number(suffix)), size
+        if not size and _number(suffix):
+            return None
     else:
         start, end = _number(first), min(_number(last) + 1, size) if last else size
         if last and _number(last) < start:
@@ -36,20 +39,25 @@ def parse_range(value: str | None, size: int) -> Span | None:
 def parse_copy_range(value: str, size: int) -> Span:
     """The span that x-amz-copy-source-range asks of a source of `size` bytes: both ends given, both inside.
 
-    Raises `InvalidArgument` for what is no such range, `InvalidRange` for one that reaches past the end.
+    Raises `InvalidArgument` for what is no such range or reaches past the end, `InvalidRequest` when it begins there.
     """
     match = _COPY_RANGE.fullmatch(value)
     if match is None or _number(match[2]) < _number(match[1]):
-        message = (
+        raise _bad_copy_range(
+            value,
             "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are "
-            "the zero-based offsets of the first and last bytes to copy"
+            "the zero-based offsets of the first and last bytes to copy",
         )
-        raise S3Error("InvalidArgument", message, ArgumentName="x-amz-copy-source-range", ArgumentValue=value)
     span = Span(_number(match[1]), _number(match[2]) + 1)
+    if span.start >= size:
+        raise S3Error("InvalidRequest", "The specified copy range is invalid for the source object size")
     if span.end > size:
-        message = f"Range specified is not valid for source object of size: {size}"
-        raise S3Error("InvalidRange", message, RangeRequested=value, ActualObjectSize=size)
+        raise _bad_copy_range(value, f"Range specified is not valid for source object of size: {size}")
     return span
+
+
+def _bad_copy_range(value: str, message: str) -> S3Error:
+    return S3Error("InvalidArgument", message, ArgumentName="x-amz-copy-source-range", ArgumentValue=value)
 
 
 def content_range(span: Span, size: int) -> str:

@@ -1,7 +1,8 @@
 """From a request head to the operation it asks for: target, query, `Wire`.
 
-The raw path and the raw query are decoded here, once, and nowhere else; the names that come out go to
-permission and store alike. Keys are literal: nothing is normalised, `.` and `..` are keys like any other.
+The raw path, the raw query and the source of a copy are decoded here, once, and nowhere else; the names that come
+out go to permission and store alike. Keys are literal, nothing is normalised; a key that would lead out of its bucket
+if somebody took it for a path is refused, as by S3 ("Naming Amazon S3 objects").
 
 Must always hold: a sub-resource that we do not offer is refused and never answered by the operation under it.
 """
@@ -98,26 +99,45 @@ def split_target(raw_path: bytes, host: str, domains: Sequence[str]) -> Target:
 def split_copy_source(value: str) -> tuple[str, str, str]:
     """Bucket, key and version id ("" when none) of an x-amz-copy-source header.
 
-    The value is percent-encoded, with or without a leading slash; only a query `?versionId=` may follow.
-    Raises `InvalidArgument`, `InvalidURI`, `InvalidBucketName`, `KeyTooLongError`.
+    The value is encoded as in a form, `+` being a space, whole or in its parts, with or without a leading slash; only
+    a query `?versionId=` may follow. Raises `InvalidArgument`, `KeyTooLongError`, `NotImplemented`.
     """
-    path, mark, query = value.encode("latin-1", "replace").partition(b"?versionId=")
-    raw_bucket, _, raw_key = path.removeprefix(b"/").partition(b"/")
-    if not raw_bucket or not raw_key or (mark and not query):
-        message = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"
-        raise S3Error("InvalidArgument", message, ArgumentName="x-amz-copy-source", ArgumentValue=value)
-    bucket = _unquoted(raw_bucket)
-    check_bucket_name(bucket)
-    return bucket, _decoded_key(raw_key), _unquoted(query)
+    raw, mark, raw_version = value.encode("latin-1").partition(b"?versionId=")
+    try:
+        path = _unquoted(raw.replace(b"+", b" ")).removeprefix("/")
+        version_id = _unquoted(raw_version)
+    except S3Error:
+        raise _bad_copy_source("Invalid copy source encoding") from None
+    if path.startswith("arn:"):
+        message = "Access points and outposts as the source of a copy are not implemented."
+        raise S3Error("NotImplemented", message, Header="x-amz-copy-source")
+    bucket, _, key = path.partition("/")
+    if not key or _leads_out(key):
+        raise _bad_copy_source("Invalid copy source object key")
+    if not _is_bucket_name(bucket):
+        raise _bad_copy_source("Invalid copy source bucket name")
+    if mark and not version_id:
+        raise _bad_copy_source("Version id cannot be the empty string")
+    _check_size(key)
+    return bucket, key, version_id
+
+
+def _bad_copy_source(message: str) -> S3Error:
+    return S3Error("InvalidArgument", message, ArgumentName="x-amz-copy-source", ArgumentValue="x-amz-copy-source")
 
 
 @lru_cache(maxsize=4096)
 def check_bucket_name(name: str) -> None:
-    """The rules for names of general purpose buckets ("Bucket naming rules"). Raises `InvalidBucketName`."""
+    """Raises `InvalidBucketName`."""
+    if not _is_bucket_name(name):
+        raise S3Error("InvalidBucketName", BucketName=name)
+
+
+def _is_bucket_name(name: str) -> bool:
+    """The rules for names of general purpose buckets ("Bucket naming rules")."""
     is_well_formed = _BUCKET_NAME.fullmatch(name) and ".." not in name and not _IPV4.fullmatch(name)
     is_reserved = name.startswith(BUCKET_NAME_PREFIXES_RESERVED) or name.endswith(BUCKET_NAME_SUFFIXES_RESERVED)
-    if not is_well_formed or is_reserved:
-        raise S3Error("InvalidBucketName", BucketName=name)
+    return bool(is_well_formed) and not is_reserved
 
 
 def check_new_bucket_name(name: str) -> None:
@@ -155,10 +175,31 @@ def _unquoted(raw: bytes) -> str:
 
 def _decoded_key(raw: bytes) -> str:
     key = _unquoted(raw)
-    size = len(raw) if key.isascii() and b"%" not in raw else len(key.encode())
+    _check_size(key)
+    if _leads_out(key):
+        raise S3Error("InvalidURI")
+    return key
+
+
+def _check_size(key: str) -> None:
+    size = len(key) if key.isascii() else len(key.encode())
     if size > KEY_SIZE_BYTES_MAX:
         raise S3Error("KeyTooLongError", Size=size, MaxSizeAllowed=KEY_SIZE_BYTES_MAX)
-    return key
+
+
+def _leads_out(key: str) -> bool:
+    """Whether, read from left to right, there have ever been more `..` than names."""
+    if ".." not in key:
+        return False
+    depth = 0
+    for segment in key.split("/"):
+        if segment == "..":
+            depth -= 1
+        elif segment not in ("", "."):
+            depth += 1
+        if depth < 0:
+            return True
+    return False
 
 
 # --- operations -------------------------------------------------------------------------------------------

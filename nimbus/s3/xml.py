@@ -37,7 +37,7 @@ _ELEMENTS_MAX: Final = 200_000  # 10,000 parts with every checksum; bounds what 
 
 _PROLOG: Final = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*", re.DOTALL)
 _DECLARED_ENCODING: Final = re.compile(rb"""<\?xml\s[^>]*?encoding\s*=\s*["']([^"']*)["']""")
-_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
+_INTEGER: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _BOOLEANS: Final = {"true": True, "false": False, "1": True, "0": False}
 
 Reader = Callable[[Any], Any]
@@ -180,7 +180,7 @@ def _check_blank(text: str | None) -> None:
 
 
 def _integer(text: str) -> int:
-    if not _INTEGER.fullmatch(text.strip()):
+    if not _INTEGER.fullmatch(text.strip(" \t\r\n")):
         raise S3Error("MalformedXML")
     return int(text)
 

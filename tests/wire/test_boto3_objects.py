@@ -24,9 +24,9 @@ HARD_KEYS = [
     "//",
     "/leading",
     ".",
-    "..",
+    "...",
     "./dot",
-    "../up",
+    "up/..",
     "x/../y",
     "trailing/",
     "%2F",
@@ -146,7 +146,7 @@ def test_single_ranges_of_every_form(header: str, start: int, end: int, client: 
     assert got["Body"].read() == data[start:end]
     assert got["ResponseMetadata"]["HTTPStatusCode"] == 206
     assert got["ContentRange"] == f"bytes {start}-{end - 1}/2000000"
-    assert "ChecksumCRC32" not in got
+    assert ("ChecksumCRC32" in got) is (end - start == 2_000_000)
 
 
 def test_range_past_the_end_is_refused(client: Any, bucket: str) -> None:
@@ -169,6 +169,7 @@ def test_read_conditions_answer_304_and_412(client: Any, bucket: str) -> None:
         {"IfUnmodifiedSince": modified},
         {"IfMatch": etag, "IfUnmodifiedSince": before},
         {"IfNoneMatch": '"other"', "IfModifiedSince": after},
+        {"IfModifiedSince": modified + timedelta(days=1)},
     ]
     for conditions in passing:
         assert client.get_object(Bucket=bucket, Key="key", **conditions)["Body"].read() == b"x", conditions

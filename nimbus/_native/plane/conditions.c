@@ -81,7 +81,8 @@ static presence find(const nb_header *headers, size_t count, const char *name, n
     return nb_header_count(headers, count, name) > 1 ? TWICE : PRESENT;
 }
 
-nb_condition_verdict nb_conditions_check(const nb_header *headers, size_t count, const nb_validators *validators) {
+nb_condition_verdict nb_conditions_check(
+    const nb_header *headers, size_t count, const nb_validators *validators, int64_t now_s) {
     nb_span match, none_match, since, unmodified_since;
     presence has_match = find(headers, count, "if-match", &match);
     presence has_none = find(headers, count, "if-none-match", &none_match);
@@ -105,7 +106,7 @@ nb_condition_verdict nb_conditions_check(const nb_header *headers, size_t count,
     int64_t moment = nb_parse_http_date(since);
     if (moment < 0)
         return NB_CONDITION_OTHER;
-    return validators->modified_s > moment ? NB_CONDITION_PASS : NB_CONDITION_UNMODIFIED;
+    return moment > now_s || validators->modified_s > moment ? NB_CONDITION_PASS : NB_CONDITION_UNMODIFIED;
 }
 
 bool nb_if_range_holds(nb_span value, const nb_validators *validators) {

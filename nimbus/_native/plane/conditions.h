@@ -18,7 +18,9 @@ typedef struct {
     int64_t modified_s;
 } nb_validators;
 
-nb_condition_verdict nb_conditions_check(const nb_header *headers, size_t count, const nb_validators *validators);
+/* An If-Modified-Since after `now_s` is as if it were not there (13.1.3). */
+nb_condition_verdict nb_conditions_check(
+    const nb_header *headers, size_t count, const nb_validators *validators, int64_t now_s);
 
 /* Whether a Range beside an If-Range counts. */
 bool nb_if_range_holds(nb_span value, const nb_validators *validators);

@@ -2,6 +2,7 @@
 #include "plane/get_head.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "plane/conditions.h"
 #include "plane/range.h"
@@ -25,8 +26,11 @@ static bool is_said_twice(const nb_request *request, const nb_read_query *query)
 
 /* One part, or the whole of an object without parts, which is its own first one. */
 static bool plan_part(const nb_entry *entry, unsigned number, nb_read_plan *plan) {
-    if (!entry->parts_count)
+    if (!entry->parts_count) {
+        plan->has_range = entry->size > 0;
+        plan->status = plan->has_range ? 206 : 200;
         return number == 1;
+    }
     for (size_t i = 0; i < entry->parts_count; i++) {
         const nb_part *part = &entry->parts[i];
         if (part->number != number)
@@ -36,16 +40,19 @@ static bool plan_part(const nb_entry *entry, unsigned number, nb_read_plan *plan
         plan->start = part->start, plan->end = part->end;
         plan->checksum_headers = part->checksum_headers;
         plan->has_range = true;
-        return part->start < part->end; /* an empty one has a range that only Python's words can say */
+        return part->start < part->end; /* an empty one has no range that could be said */
     }
     return false;
 }
 
 static bool plan_range(nb_span range, const nb_entry *entry, nb_read_plan *plan) {
     plan->status = 206;
-    plan->checksum_headers.len = 0;
     plan->has_range = true;
-    return nb_range_parse(range, entry->size, &plan->start, &plan->end) == NB_RANGE_OK;
+    if (nb_range_parse(range, entry->size, &plan->start, &plan->end) != NB_RANGE_OK)
+        return false;
+    if (plan->end - plan->start < entry->size)
+        plan->checksum_headers.len = 0;
+    return true;
 }
 
 bool nb_read_plan_make(const nb_request *request, const nb_read_query *query, const nb_entry *entry, nb_read_plan *plan) {
@@ -53,7 +60,8 @@ bool nb_read_plan_make(const nb_request *request, const nb_read_query *query, co
     if (is_said_twice(request, query))
         return false;
     nb_validators validators = {entry->etag, entry->modified_http, entry->modified_s};
-    nb_condition_verdict verdict = nb_conditions_check(request->headers, request->headers_count, &validators);
+    nb_condition_verdict verdict =
+        nb_conditions_check(request->headers, request->headers_count, &validators, (int64_t)time(NULL));
     if (verdict == NB_CONDITION_OTHER)
         return false;
     *plan = (nb_read_plan){.status = verdict == NB_CONDITION_UNMODIFIED ? 304 : 200, .end = entry->size};

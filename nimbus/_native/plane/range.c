@@ -19,8 +19,10 @@ static bool take_number(nb_span *text, uint64_t *number) {
 }
 
 static nb_range_verdict suffix(uint64_t count, uint64_t size, uint64_t *start, uint64_t *end) {
-    if (count == 0 || size == 0)
+    if (count == 0)
         return NB_RANGE_UNSATISFIABLE;
+    if (size == 0)
+        return NB_RANGE_IGNORED;
     *start = count >= size ? 0 : size - count;
     *end = size;
     return NB_RANGE_OK;

@@ -1,8 +1,8 @@
 /* The parser of `Range: bytes=...` for one range (RFC 9110, 14.1.2). A pure function over a span.
  *
  * HTTP's inclusive ends exist here only; the answer is half-open. Numbers beyond 64 bits count as the largest one: no
- * object has that many bytes. A header that S3 ignores (another unit, several ranges, a malformed one) is
- * NB_RANGE_IGNORED: the whole object is the answer then.
+ * object has that many bytes. A header that S3 ignores (another unit, several ranges, a malformed one, the last bytes of
+ * none) is NB_RANGE_IGNORED: the whole object is the answer then.
  */
 #ifndef NIMBUS_PLANE_RANGE_H
 #define NIMBUS_PLANE_RANGE_H

@@ -69,6 +69,17 @@ static size_t decode_key(nb_span raw, char *out) {
     return len;
 }
 
+/* Whether a segment of the key is `..`: how many of them a key may have is the S3 room's business. */
+static bool has_parent_segment(nb_span key) {
+    for (size_t i = 0; i + 1 < key.len; i++) {
+        if (key.ptr[i] != '.' || key.ptr[i + 1] != '.')
+            continue;
+        if ((i == 0 || key.ptr[i - 1] == '/') && (i + 2 == key.len || key.ptr[i + 2] == '/'))
+            return true;
+    }
+    return false;
+}
+
 static bool is_plain_bucket(nb_span bucket) {
     if (bucket.len < 3 || bucket.len > NB_BUCKET_SIZE_BYTES_MAX)
         return false;
@@ -102,8 +113,9 @@ nb_target_verdict nb_target_parse(nb_span path, nb_span host, const nb_domains *
     memcpy(out->name, bucket.ptr, bucket.len);
     out->name[bucket.len] = 0;
     out->bucket_len = bucket.len;
-    out->key_len = decode_key(rest, out->name + bucket.len + 1);
-    return out->key_len ? NB_TARGET_OBJECT : NB_TARGET_OTHER;
+    char *key = out->name + bucket.len + 1;
+    out->key_len = decode_key(rest, key);
+    return out->key_len && !has_parent_segment((nb_span){key, out->key_len}) ? NB_TARGET_OBJECT : NB_TARGET_OTHER;
 }
 
 bool nb_query_next(nb_span *query, nb_span *name, nb_span *value) {

@@ -1,7 +1,7 @@
 /* Which bucket and key a request names, and what its query asks: pure functions over spans.
  *
  * Only the plain cases are decided here. Whatever needs an opinion (broken escapes, sub-resources, encoded bucket
- * names) is NB_TARGET_OTHER, and the embedded server has the opinion.
+ * names, `..` in a key) is NB_TARGET_OTHER, and the embedded server has the opinion.
  */
 #ifndef NIMBUS_PLANE_TARGET_H
 #define NIMBUS_PLANE_TARGET_H

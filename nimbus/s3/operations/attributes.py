@@ -53,7 +53,7 @@ def new_object(request: Attributes, owner_id: str, algorithm: str = "", checksum
 def _check_metadata(metadata: Mapping[str, str]) -> None:
     if "" in metadata:  # `x-amz-meta-:` could be stored, but no reply could carry it
         raise S3Error("InvalidArgument", "User metadata needs a name.", ArgumentName="x-amz-meta-")
-    size = sum(len(name) + len(value.encode()) for name, value in metadata.items())
+    size = sum(len(name) + len(value) for name, value in metadata.items())
     if size > USER_METADATA_SIZE_BYTES_MAX:
         raise S3Error("MetadataTooLarge", Size=size, MaxSizeAllowed=USER_METADATA_SIZE_BYTES_MAX)
 

@@ -22,8 +22,6 @@ _PAGE_MAX = 10_000
 async def list_buckets(ctx: Context, request: model.ListBucketsRequest) -> Reply:
     """The caller's own buckets, by name."""
     limit = _PAGE_MAX if request.max_buckets is None else request.max_buckets
-    if not 1 <= limit <= _PAGE_MAX:
-        raise S3Error("InvalidArgument", "max-buckets must be between 1 and 10000", ArgumentName="max-buckets")
     prefix = request.prefix or ""
     after = _from_token(request.continuation_token)
     found, more = await ctx.store.list_buckets(ctx.user.user_id, prefix, after, limit)

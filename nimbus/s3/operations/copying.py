@@ -36,6 +36,7 @@ async def copy_object(ctx: Context, request: model.CopyObjectRequest) -> Reply:
     must be read for a checksum, or for the ETag of the whole that a copy of parts has."""
     directive = request.metadata_directive
     algorithm = request.checksum_algorithm
+    condition = write_condition(request.if_match, request.if_none_match)
     source = await find_source(ctx, request)
     record = source.record
     if record.size > PUT_SIZE_BYTES_MAX:
@@ -51,7 +52,6 @@ async def copy_object(ctx: Context, request: model.CopyObjectRequest) -> Reply:
         raise _nothing_changes()
     else:
         new = NewObject(ctx.user.user_id, record.content_type, record.headers, record.metadata, "", FULL_OBJECT)
-    condition = write_condition(request.if_match, request.if_none_match)
     if to_itself and not record.part_count and algorithm in (None, *record.checksums):
         written = await ctx.store.replace_metadata(ctx.bucket, ctx.key, new, _same_as(record, condition))
     else:
@@ -83,8 +83,9 @@ async def find_source(ctx: Context, request: model.CopyObjectRequest | model.Upl
         request.copy_source_if_none_match,
         request.copy_source_if_modified_since,
         request.copy_source_if_unmodified_since,
+        "x-amz-copy-source-",
     )
-    check_copy_source(record, conditions)
+    check_copy_source(record, conditions, ctx.services.clock.now_ms())
     return Source(bucket, key, record)
 
 

@@ -17,7 +17,7 @@ _AT_ONCE: Final = 64  # deletions in flight; the commit thread groups them
 
 
 async def delete_object(ctx: Context, request: model.DeleteObjectRequest) -> Reply:
-    """Deleting what is not there succeeds, too."""
+    """Deleting what is not there succeeds, too, unless the client says which entity it means."""
     check_version(request.version_id)
     condition = delete_condition(request.if_match, request.if_match_last_modified_time, request.if_match_size)
     await ctx.store.delete_object(ctx.bucket, ctx.key, condition)

@@ -19,7 +19,7 @@ _TOKEN_MARK = b"\x01"  # a token is this and the key it continues after; the mar
 
 async def list_objects(ctx: Context, request: model.ListObjectsRequest) -> Reply:
     """A page of keys; the next one starts after `NextMarker`, or after the last key when there is no delimiter."""
-    limit = page_limit(request.max_keys, "max-keys")
+    limit = page_limit(request.max_keys)
     prefix, delimiter = request.prefix or "", request.delimiter or ""
     marker = request.marker or ""
     page = await _page(ctx, prefix, delimiter, marker, limit)
@@ -43,7 +43,7 @@ async def list_objects(ctx: Context, request: model.ListObjectsRequest) -> Reply
 
 async def list_objects_v2(ctx: Context, request: model.ListObjectsV2Request) -> Reply:
     """A page of keys; the next one is asked for with the token."""
-    limit = page_limit(request.max_keys, "max-keys")
+    limit = page_limit(request.max_keys)
     prefix, delimiter = request.prefix or "", request.delimiter or ""
     token = request.continuation_token  # empty: what a client has before its first page
     after = _from_token(token) if token else request.start_after or ""
@@ -92,18 +92,9 @@ def common_prefixes(prefixes: list[str]) -> list[model.CommonPrefix]:
     return [model.CommonPrefix(prefix=prefix) for prefix in prefixes]
 
 
-def page_limit(asked: int | None, argument: str) -> int:
+def page_limit(asked: int | None) -> int:
     """How many entries a page may have."""
-    if asked is None:
-        return LIST_KEYS_MAX
-    if asked < 0:
-        raise S3Error(
-            "InvalidArgument",
-            f"Argument {argument} must be an integer between 0 and 2147483647",
-            ArgumentName=argument,
-            ArgumentValue=asked,
-        )
-    return min(asked, LIST_KEYS_MAX)
+    return LIST_KEYS_MAX if asked is None else min(asked, LIST_KEYS_MAX)
 
 
 def encoding(asked: str | None) -> str | None:

@@ -59,7 +59,6 @@ def _checksum_choice(algorithm: str | None, checksum_type: str | None) -> tuple[
 
 async def upload_part(ctx: Context, request: model.UploadPartRequest) -> Reply:
     """Store one part; the same number again replaces it."""
-    check_part_number(request.part_number)
     upload = await ctx.store.find_upload(ctx.bucket, ctx.key, request.upload_id)
     given = ctx.body.declared.checksum_names
     check_part_checksum(upload, given[0] if given else None)
@@ -85,7 +84,6 @@ def check_part_checksum(upload: Upload, given: str | None) -> None:
 
 async def upload_part_copy(ctx: Context, request: model.UploadPartCopyRequest) -> Reply:
     """Store a part with bytes of another object."""
-    check_part_number(request.part_number)
     upload = await ctx.store.find_upload(ctx.bucket, ctx.key, request.upload_id)
     record = (await find_source(ctx, request)).record
     span = Span(0, record.size)
@@ -111,7 +109,7 @@ async def abort_multipart_upload(ctx: Context, request: model.AbortMultipartUplo
 
 async def list_parts(ctx: Context, request: model.ListPartsRequest) -> Reply:
     """The parts uploaded so far, by number."""
-    limit = page_limit(request.max_parts, "max-parts")
+    limit = page_limit(request.max_parts)
     after = request.part_number_marker or 0
     page = await ctx.store.list_parts(ctx.bucket, ctx.key, request.upload_id, after, limit)
     upload = page.upload
@@ -147,7 +145,7 @@ def _part_row(upload: Upload, number: int, part: UploadedPart) -> model.Part:
 
 async def list_multipart_uploads(ctx: Context, request: model.ListMultipartUploadsRequest) -> Reply:
     """The uploads that are open, by key and then by upload id."""
-    limit = page_limit(request.max_uploads, "max-uploads")
+    limit = page_limit(request.max_uploads)
     prefix, delimiter = request.prefix or "", request.delimiter or ""
     key_after = request.key_marker or ""
     id_after = (request.upload_id_marker or "") if key_after else ""

@@ -12,6 +12,7 @@ from nimbus.s3 import model
 from nimbus.s3.api import Context, ObjectBody, Reply
 from nimbus.s3.body import Received, Sink
 from nimbus.s3.checksums import COMPOSITE, DEFAULT_ALGORITHM, FULL_OBJECT
+from nimbus.s3.codec import is_sendable
 from nimbus.s3.conditions import ReadConditions, is_unmodified, write_condition
 from nimbus.s3.errors import S3Error
 from nimbus.s3.operations.attributes import (
@@ -22,6 +23,7 @@ from nimbus.s3.operations.attributes import (
     part_checksums,
     record_fields,
 )
+from nimbus.s3.operations.listing import page_limit
 from nimbus.s3.ranges import content_range, if_range_holds, parse_range
 from nimbus.s3.unsupported import check_version
 from nimbus.store.api import Condition, Digests, Ingest
@@ -40,7 +42,6 @@ _OVERRIDES = {
 _overriding = attrgetter(*_OVERRIDES)
 _conditions = attrgetter("if_match", "if_none_match", "if_modified_since", "if_unmodified_since")
 _UNCONDITIONAL = (None, None, None, None)
-_PARTS_PAGE_MAX = 1000
 _LENGTH_HEADERS = frozenset({"content-length", "transfer-encoding"})  # a body that is stored comes with one of them
 
 
@@ -62,9 +63,10 @@ async def _read(ctx: Context, request: ReadRequest) -> tuple[Object, Span | None
     check_version(request.version_id)
     if request.part_number is not None and request.range is not None:
         raise S3Error("InvalidRequest", "Cannot specify both Range header and partNumber query parameter")
+    overrides = _overrides(request)
     record = await ctx.store.find_object(ctx.bucket, ctx.key)
     fields = record_fields(record)
-    if _is_unmodified(record, request):
+    if _is_unmodified(ctx, record, request):
         del fields["content_type"]
         return record, None, fields, 304
     span, status = Span(0, record.size), 0
@@ -72,25 +74,28 @@ async def _read(ctx: Context, request: ReadRequest) -> tuple[Object, Span | None
     if request.part_number is not None:
         span, part = await _part(ctx, record, request.part_number)
         checksums = part_checksums(record, part)
-        status = 206 if part is not None else 0
+        status = 206 if record.size or part is not None else 0
         if record.part_count:
             fields["parts_count"] = record.part_count
     elif request.range is not None:
         wanted = _range(ctx, request.range, record)
         if wanted is not None:
-            span, status, checksums = wanted, 206, {}
-    if status == 206 and record.size:
+            span, status = wanted, 206
+            checksums = checksums if wanted.size == record.size else {}
+    if status == 206 and span.size:
         fields["content_range"] = content_range(span, record.size)
     fields["content_length"] = span.size
     if checksums and request.checksum_mode is not None and request.checksum_mode.upper() == "ENABLED":
         fields |= checksum_fields(checksums, record.checksum_type)
-    _override(fields, request)
+    fields |= overrides
     return record, span, fields, status
 
 
-def _is_unmodified(record: Object, request: ReadRequest) -> bool:
+def _is_unmodified(ctx: Context, record: Object, request: ReadRequest) -> bool:
     values = _conditions(request)
-    return values != _UNCONDITIONAL and is_unmodified(record, ReadConditions(*values))
+    if values == _UNCONDITIONAL:
+        return False
+    return is_unmodified(record, ReadConditions(*values), ctx.services.clock.now_ms())
 
 
 def _range(ctx: Context, value: str, record: Object) -> Span | None:
@@ -108,11 +113,16 @@ async def _part(ctx: Context, record: Object, number: int) -> tuple[Span, Part |
         raise S3Error("InvalidPartNumber", PartNumberRequested=number, ActualPartCount=record.part_count or 1) from None
 
 
-def _override(fields: dict[str, Any], request: ReadRequest) -> None:
-    """The response-* parameters; whoever gets here has signed them."""
+def _overrides(request: ReadRequest) -> dict[str, str]:
+    """The response-* parameters; whoever gets here has signed them. Raises `InvalidArgument`."""
     values = _overriding(request)
-    if any(values):
-        fields |= {field: value for field, value in zip(_OVERRIDES.values(), values, strict=True) if value}
+    if not any(values):
+        return {}
+    for name, value in zip(_OVERRIDES, values, strict=True):
+        if value and not is_sendable(value):
+            message = "Header value cannot be represented using ISO-8859-1."
+            raise S3Error("InvalidArgument", message, ArgumentName=name.replace("_", "-"), ArgumentValue=value)
+    return {field: value for field, value in zip(_OVERRIDES.values(), values, strict=True) if value}
 
 
 async def put_object(ctx: Context, request: model.PutObjectRequest) -> Reply:
@@ -221,7 +231,7 @@ async def _parts(
     """The parts themselves are shown only where they have checksums of their own."""
     if record.checksum_type != COMPOSITE:
         return model.GetObjectAttributesParts(total_parts_count=record.part_count)
-    limit = _PARTS_PAGE_MAX if request.max_parts is None else min(request.max_parts, _PARTS_PAGE_MAX)
+    limit = page_limit(request.max_parts)
     after = request.part_number_marker or 0
     parts, more = await ctx.store.list_object_parts(record, after, limit)
     return model.GetObjectAttributesParts(

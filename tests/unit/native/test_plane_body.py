@@ -19,6 +19,8 @@ def range_oracle(value: str, size: int) -> tuple[int, int] | str | None:
     first, last = (str(min(int(digits), 2**64 - 1)) if digits else "" for digits in found.groups())
     if not first:
         start, end = max(size - int(last), 0), size
+        if not size and int(last):
+            return None
         return (start, end) if start < end else "unsatisfiable"
     if last and int(last) < int(first):
         return None
@@ -53,6 +55,8 @@ def test_ranges_are_read_as_the_oracle_reads_them(value: str, size: int) -> None
         ("bytes=99999999999999999999999-", 10, "unsatisfiable"),
         ("bytes=-0", 10, "unsatisfiable"),
         ("bytes=0-0", 0, "unsatisfiable"),
+        ("bytes=-8", 0, None),
+        ("bytes=-0", 0, "unsatisfiable"),
         ("bytes=0-1,3-4", 10, None),
         ("Bytes=0-1", 10, None),
         ("bytes=0 - 1", 10, None),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -33,14 +34,70 @@ def refusal(
     return caught.value
 
 
-@pytest.mark.parametrize("text", [b"1_0", b"1.0", b"0x10", b"", b" 5", b"5 ", b"%D9%A3", b"9" * 20, b"--1", b"1e3"])
-def test_only_ascii_digits_are_an_integer(text: bytes) -> None:
-    error = refusal("ListObjectsV2", b"list-type=2&max-keys=" + text)
-    assert (error.code, error.fields["ArgumentName"]) == ("InvalidArgument", "max-keys")
+# One input for each place and kind of an integer.
+INTEGER_INPUTS = [
+    ("ListObjects", "max-keys"),
+    ("ListObjectsV2", "max-keys"),
+    ("ListObjectVersions", "max-keys"),
+    ("ListBuckets", "max-buckets"),
+    ("ListMultipartUploads", "max-uploads"),
+    ("ListParts", "max-parts"),
+    ("ListParts", "part-number-marker"),
+    ("GetObject", "partNumber"),
+    ("HeadObject", "partNumber"),
+    ("UploadPart", "partNumber"),
+    ("UploadPartCopy", "partNumber"),
+    ("GetObjectAttributes", "x-amz-max-parts"),
+    ("GetObjectAttributes", "x-amz-part-number-marker"),
+    ("DeleteObject", "x-amz-if-match-size"),
+]
+# `+5` and digits of other scripts, as the query spells them; the value of a header is the same, decoded.
+NO_INTEGERS = ["1_0", "1.0", "0x10", "", " 5", "5 ", "+5", "٣", "\uff15", "²", "9" * 20, "9" * 5000, "--1", "1e3"]
 
 
-@pytest.mark.parametrize(("text", "value"), [(b"0", 0), (b"-1", -1), (b"%2B5", 5), (b"1000", 1000), (b"007", 7)])
-def test_an_integer_may_have_a_sign(text: bytes, value: int) -> None:
+def integer_refusal(name: str, argument: str, text: str) -> S3Error:
+    raw = text.encode()
+    if argument.startswith("x-amz-"):
+        return refusal(name, headers=[(argument.encode(), raw)])
+    return refusal(name, f"{argument}={quote(raw)}".encode())
+
+
+@pytest.mark.parametrize("text", NO_INTEGERS)
+@pytest.mark.parametrize(("name", "argument"), INTEGER_INPUTS)
+def test_only_ascii_digits_are_an_integer(name: str, argument: str, text: str) -> None:
+    error = integer_refusal(name, argument, text)
+    assert (error.code, error.fields["ArgumentName"]) == ("InvalidArgument", argument)
+
+
+@pytest.mark.parametrize(
+    ("argument", "text", "message"),
+    [
+        ("max-keys", "-1", "Argument max-keys must be an integer between 0 and 2147483647"),
+        ("max-keys", "2147483648", "Provided max-keys not an integer or within integer range"),
+        ("max-keys", "x", "Provided max-keys not an integer or within integer range"),
+        ("partNumber", "0", "Part number must be an integer between 1 and 10000, inclusive"),
+        ("partNumber", "-1", "Part number must be an integer between 1 and 10000, inclusive"),
+        ("partNumber", "10001", "Part number must be an integer between 1 and 10000, inclusive"),
+        ("partNumber", "x", "Part number must be an integer between 1 and 10000, inclusive"),
+        ("part-number-marker", "-1", "Argument part-number-marker must be an integer between 0 and 2147483647"),
+    ],
+)
+def test_an_integer_out_of_bounds_is_refused_in_the_words_of_s3(argument: str, text: str, message: str) -> None:
+    """The messages were recorded from AWS by public suites."""
+    name = {"max-keys": "ListObjects", "partNumber": "GetObject", "part-number-marker": "ListParts"}[argument]
+    error = integer_refusal(name, argument, text)
+    assert (error.code, error.message) == ("InvalidArgument", message)
+    assert (error.fields["ArgumentName"], error.fields["ArgumentValue"]) == (argument, text)
+
+
+@pytest.mark.parametrize(("text", "message"), [("-4", "is less than zero."), ("x", "is invalid.")])
+def test_the_size_of_an_upload_has_words_of_its_own(text: str, message: str) -> None:
+    error = refusal("CompleteMultipartUpload", b"uploadId=1", [(b"x-amz-mp-object-size", text.encode())])
+    assert (error.code, error.message) == ("InvalidRequest", f"Value for x-amz-mp-object-size header {message}")
+
+
+@pytest.mark.parametrize(("text", "value"), [(b"0", 0), (b"1000", 1000), (b"007", 7), (b"2147483647", 2147483647)])
+def test_an_integer_is_its_digits(text: bytes, value: int) -> None:
     assert decoded("ListObjectsV2", b"max-keys=" + text).max_keys == value
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nimbus._native.plane import parse_target
 from nimbus.s3 import model
 from nimbus.s3.errors import S3Error
 from nimbus.s3.router import Query, check_bucket_name, find, split_copy_source, split_target
@@ -118,9 +119,11 @@ def test_the_raw_path_is_decoded_once_and_never_normalised() -> None:
         b"/bucket//a": "/a",
         b"/bucket/a//b/": "a//b/",
         b"/bucket/.": ".",
-        b"/bucket/..": "..",
-        b"/bucket/a/../../b": "a/../../b",
-        b"/bucket/%2e%2e/": "../",
+        b"/bucket/a/..": "a/..",
+        b"/bucket/a/b/../../c": "a/b/../../c",
+        b"/bucket/a/%2e%2e/": "a/../",
+        b"/bucket/..a/...": "..a/...",
+        b"/bucket/%252e%252e/a": "%2e%2e/a",
         b"/bucket/a+b%20c": "a+b c",
         b"/bucket/%F0%9F%98%80": "\U0001f600",
         "/bucket/é".encode(): "é",
@@ -257,7 +260,13 @@ def test_any_target_is_split_or_refused_by_name(path: bytes, query: bytes, host:
         ("bucket/key", ("bucket", "key", "")),
         ("/bucket/key", ("bucket", "key", "")),
         ("/bucket/a%2Fb%20c", ("bucket", "a/b c", "")),
-        ("bucket/a+b?versionId=3", ("bucket", "a+b", "3")),
+        ("bucket/a%2Bb?versionId=3", ("bucket", "a+b", "3")),
+        ("bucket/a+b", ("bucket", "a b", "")),
+        ("bucket%2Fa%2Fb+c", ("bucket", "a/b c", "")),
+        ("%2Fbucket%2Fkey?versionId=null", ("bucket", "key", "null")),
+        ("bucket/a%252Fb", ("bucket", "a%2Fb", "")),
+        ("bucket/a%3FversionId%3D3", ("bucket", "a?versionId=3", "")),
+        ("bucket/a/../b", ("bucket", "a/../b", "")),
         ("bucket/a?b", ("bucket", "a?b", "")),
         ("bucket/é".encode().decode("latin-1"), ("bucket", "é", "")),
     ],
@@ -274,8 +283,17 @@ def test_a_copy_source_names_bucket_key_and_version(value: str, source: tuple[st
         ("bucket/", "InvalidArgument"),
         ("//key", "InvalidArgument"),
         ("bucket/key?versionId=", "InvalidArgument"),
-        ("B/key", "InvalidBucketName"),
-        ("bucket/%", "InvalidURI"),
+        ("B/key", "InvalidArgument"),
+        ("192.168.1.1/foo", "InvalidArgument"),
+        ("bucket/%", "InvalidArgument"),
+        ("100%/foo/bar/baz", "InvalidArgument"),
+        ("bucket/%C3%", "InvalidArgument"),
+        ("bucket/%c0%af", "InvalidArgument"),
+        ("bucket/../key", "InvalidArgument"),
+        ("bucket%2F..%2Fkey", "InvalidArgument"),
+        ("bucket/foo/ba/../../../r/baz", "InvalidArgument"),
+        ("arn:aws:s3:us-west-2:123456789012:accesspoint/my-access-point/object/key", "NotImplemented"),
+        ("arn%3Aaws%3As3%3Aus-west-2%3A123456789012%3Aaccesspoint%2Fmy%2Fobject%2Fkey", "NotImplemented"),
         ("bucket/" + "a" * 1025, "KeyTooLongError"),
     ],
 )
@@ -283,3 +301,30 @@ def test_a_copy_source_that_is_none_is_refused(value: str, code: str) -> None:
     with pytest.raises(S3Error) as caught:
         split_copy_source(value)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(
+            "..",
+            "../",
+            "../a",
+            "a/../..",
+            "a/../../b",
+            "videos/../../video1.wmv",
+            "a/..//../b",
+            "/..",
+            "./..",
+            "./../a",
+        ),
+        *("%2e%2e", "%2E./a", "a%2F..%2F..", "..%2fetc", "a/./../.."),
+    ],
+)
+def test_a_key_with_more_parents_than_names_is_refused(key: str) -> None:
+    """AWS, "Naming Amazon S3 objects": read from left to right there are never more `..` than names. A key is what was
+    decoded, so that one spelling is as good as the other."""
+    with pytest.raises(S3Error) as caught:
+        split_target(f"/bucket/{key}".encode(), "", ())
+    assert (caught.value.code, caught.value.status) == ("InvalidURI", 400)
+    assert parse_target(f"/bucket/{key}".encode(), b"localhost") is None, "the plane leaves it to the S3 room"
