@@ -61,6 +61,7 @@ class Exchange(msgspec.Struct):
     began_ns: int = 0  # when the head was here
     first_byte_ns: int = -1  # from then to the head of the answer; negative: nothing went out
     is_relayed: bool = False  # whether the native plane stands in between
+    is_last: bool = False  # whether the connection ends with the answer, whatever it is
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -28,6 +28,7 @@ from nimbus.s3.access import RELAYED, AccessRecorder
 from nimbus.s3.api import BodySender, Message, ObjectBody, Send, Sending, Settings
 from nimbus.s3.app import Answer, App, Exchange
 from nimbus.s3.errors import S3Error
+from nimbus.s3.heads import refusal_of
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -38,7 +39,7 @@ _MESSAGES_AHEAD: Final = 5
 _LONG_NS: Final = 100_000_000
 _ASKING_S: Final = 0.005
 _CLOSE: Final = (b"connection", b"close")
-_SINGLE: Final = ("host", "content-length", "transfer-encoding", "authorization", "range", "x-amz-content-sha256")
+_INVITED: Final = "100-continue"
 
 
 class S3Asgi:
@@ -69,8 +70,9 @@ class S3Asgi:
         extensions: Mapping[str, Any] = scope.get("extensions", {})
         exchange = self._app.exchange(head, headers, receive, extensions.get("nimbus.body"))  # type: ignore[arg-type]
         exchange.began_ns, exchange.is_relayed = began_ns, RELAYED in scope
+        exchange.is_last = scope.get("http_version", "1.1") != "1.1"  # as in the native plane
         try:
-            refusal = self._refusal(head, headers)
+            refusal = self._refusal(exchange)
             if refusal is None:
                 answer = await self._app.answer(exchange)
             else:
@@ -85,22 +87,15 @@ class S3Asgi:
         if _is_unread(exchange):
             await self._drain(exchange)
 
-    def _refusal(self, head: Head, headers: dict[str, str]) -> S3Error | None:
+    def _refusal(self, exchange: Exchange) -> S3Error | None:
         """What is wrong with a head before anybody asks what it wants."""
         if self._is_overloaded():
             return S3Error("SlowDown")
-        if not headers.get("host"):
-            return S3Error("InvalidRequest", "The Host header is missing.")
-        if len(headers) != len(head.headers):
-            names = [name for name, _ in head.headers]
-            for name in _SINGLE:
-                if names.count(name.encode()) > 1:
-                    return S3Error("InvalidRequest", f"The header {name} was given more than once.")
-        coding = headers.get("transfer-encoding")
-        if coding is not None and (coding.lower() != "chunked" or "content-length" in headers):
-            message = "Of the header Transfer-Encoding only the value chunked is implemented."
-            return S3Error("NotImplemented", message, Header="Transfer-Encoding")
-        return None
+        refusal = refusal_of(exchange.head, exchange.headers, exchange.is_relayed)
+        if refusal is None:
+            return None
+        exchange.is_last = exchange.is_last or refusal.is_last
+        return refusal.error
 
     def _is_overloaded(self) -> bool:
         return self._meter.in_flight > self._settings.requests_max
@@ -207,7 +202,7 @@ class S3Asgi:
 
     def _is_last(self, exchange: Exchange) -> bool:
         """Whether the connection ends with this answer, as far as we have a say in it."""
-        if _is_never_invited(exchange) or (exchange.body is not None and exchange.body.was_cut):
+        if exchange.is_last or _is_never_invited(exchange) or (exchange.body is not None and exchange.body.was_cut):
             return True
         return _is_unread(exchange) and not self._can_drain(exchange)
 
@@ -218,7 +213,7 @@ class S3Asgi:
         headers = exchange.headers
         size = headers.get("content-length", "")
         is_small = size.isdigit() and int(size) <= self._settings.drain_size_bytes_max
-        return is_small and "expect" not in headers
+        return is_small and headers.get("expect", "").lower() != _INVITED
 
     async def _drain(self, exchange: Exchange) -> None:
         """Read what the client still sends, up to a bound, so that it reads our answer instead of a reset."""
@@ -311,7 +306,7 @@ def _is_never_invited(exchange: Exchange) -> bool:
     botocore, for one up to 1.35, keeps the status line of the answer that came instead, takes the next answer of such
     a connection apart wrongly and waits for its end; a new connection starts afresh. The native plane does the same.
     """
-    return exchange.headers.get("expect", "").lower() == "100-continue" and not _has_body(exchange.headers)
+    return exchange.headers.get("expect", "").lower() == _INVITED and not _has_body(exchange.headers)
 
 
 def _has_body(headers: Mapping[str, str]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ SEEN_MAX: Final = 2
 PATIENCE_S: Final = 2.0
 PATIENCE_OF_DOUBT_S: Final = 10.0
 _LENGTH: Final = min(SCALE, 8.0)  # a test has five minutes
+_AUTHORITY: Final = re.compile(rb"\Ahttps?://[^/?]*", re.IGNORECASE)
 MUTATIONS: Final = round(20_000 * _LENGTH)  # most are refused by our parser, and then nobody else is asked
 ASKED_MAX: Final = round(600 * _LENGTH)
 WAITING_MAX: Final = round(60 * _LENGTH)  # each costs the patience of every server
@@ -42,6 +44,7 @@ def understand(data: bytes) -> tuple[list[Understood], bool]:
     found: list[Understood] = []
     while data and len(found) < SEEN_MAX:
         try:
+            data = data.removeprefix(b"\r\n")  # RFC 9112, 2.2
             head = parse_request(data)
             if head is None:
                 return found, True
@@ -69,9 +72,15 @@ def take_body(data: bytes, length: int, chunked: bool) -> tuple[bytes, bytes]:
     return decoded
 
 
+def resource(target: bytes) -> bytes:
+    """What a target names at its host. A question mark without a query may get lost: it asks for nothing."""
+    path = _AUTHORITY.sub(b"", target).rstrip(b"?")
+    return path if path.startswith(b"/") else b"/" + path
+
+
 def same(ours: Understood, theirs: Understood) -> bool:
-    """A question mark without a query may get lost: it asks for nothing."""
-    return ours._replace(target=ours.target.rstrip(b"?")) == theirs._replace(target=theirs.target.rstrip(b"?"))
+    """Some leave a target in absolute form as it is, and some take it apart (RFC 9112, 3.2.2)."""
+    return ours._replace(target=resource(ours.target)) == theirs._replace(target=resource(theirs.target))
 
 
 def disagreement(run: bytes, others: dict[str, list[Understood]]) -> str | None:

@@ -254,6 +254,7 @@ static nb_step dispatch(nb_conn *conn, size_t head_size) {
     conn->head_size = head_size;
     nb_buffer_consume(conn->in, head_size); /* the head's bytes stay where they are until the next receive */
     conn->scanned = 0;
+    conn->has_skipped = false;
     begin_answer(conn);
     conn->started_us = monotonic_us();
     conn->status = 0;
@@ -314,9 +315,20 @@ static nb_step refuse_head(nb_conn *conn, ssize_t error) {
     return nb_conn_refuse_head(conn, error);
 }
 
+/* RFC 9112, 2.2: one before a request line is ignored. */
+static void skip_empty_line(nb_conn *conn) {
+    nb_buffer *in = conn->in;
+    if (conn->has_skipped || in->end - in->start < 2 || memcmp(in->data + in->start, "\r\n", 2) != 0)
+        return;
+    nb_buffer_consume(in, 2);
+    conn->scanned = 0;
+    conn->has_skipped = true;
+}
+
 static nb_step step_head(nb_conn *conn) {
     for (;;) {
         if (nb_buffer_used(conn->in)) {
+            skip_empty_line(conn);
             nb_buffer *in = conn->in;
             ssize_t head = nb_http_request(in->data + in->start, in->end - in->start, &conn->scanned,
                                            &conn->worker->request);

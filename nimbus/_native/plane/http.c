@@ -1,4 +1,5 @@
 /* See http.h. One pass finds the end of the head, one pass takes it apart line by line. */
+#define _GNU_SOURCE /* memrchr */
 #include "http.h"
 
 #include <string.h>
@@ -143,8 +144,29 @@ static ssize_t parse_version(nb_span version, bool *http_1_0) {
     return *http_1_0 || nb_span_is(version, "HTTP/1.1") ? 1 : NB_HTTP_BAD_VERSION;
 }
 
+/* RFC 9112, 3.2.2: `http://authority/path?query`, whose authority stands for the Host header. It goes to out->host, and
+ * *rest is the path and the query. False: the target is in no such form. */
+static bool take_authority(nb_span *rest, nb_request *out) {
+    static const char *const SCHEMES[] = {"http://", "https://"};
+    for (size_t i = 0; i < sizeof SCHEMES / sizeof *SCHEMES; i++) {
+        size_t len = strlen(SCHEMES[i]);
+        if (rest->len < len || !nb_span_is_nocase((nb_span){rest->ptr, len}, SCHEMES[i]))
+            continue;
+        rest->ptr += len, rest->len -= len;
+        size_t size = 0;
+        while (size < rest->len && rest->ptr[size] != '/' && rest->ptr[size] != '?')
+            size++;
+        out->host = (nb_span){rest->ptr, size};
+        rest->ptr += size, rest->len -= size;
+        return size > 0;
+    }
+    return false;
+}
+
 static ssize_t parse_target(nb_span target, nb_request *out) {
-    if (target.len == 0 || target.ptr[0] != '/')
+    nb_span whole = target;
+    out->host = (nb_span){NULL, 0};
+    if (target.len == 0 || (target.ptr[0] != '/' && !take_authority(&target, out)))
         return NB_HTTP_BAD_TARGET;
     unsigned char odd = 0;
     for (size_t i = 0; i < target.len; i++) {
@@ -156,8 +178,8 @@ static ssize_t parse_target(nb_span target, nb_request *out) {
     const char *mark = memchr(target.ptr, '?', target.len);
     out->has_query = mark != NULL;
     size_t path_len = mark ? (size_t)(mark - target.ptr) : target.len;
-    out->target = target;
-    out->path = (nb_span){target.ptr, path_len};
+    out->target = whole;
+    out->path = path_len ? (nb_span){target.ptr, path_len} : (nb_span){out->host.ptr - 1, 1}; /* the slash before it */
     out->query = mark ? (nb_span){mark + 1, target.len - path_len - 1} : (nb_span){target.ptr + path_len, 0};
     return 1;
 }
@@ -178,18 +200,25 @@ static ssize_t parse_request_line(nb_span line, nb_request *out) {
     return parsed < 0 ? parsed : parse_target(target, out);
 }
 
+/* Whether the last of the transfer codings is the one that tells where the body ends. */
+static bool ends_chunked(nb_span codings) {
+    const char *comma = memrchr(codings.ptr, ',', codings.len);
+    const char *last = comma ? comma + 1 : codings.ptr;
+    return nb_span_is_nocase(trim((nb_span){last, (size_t)(codings.ptr + codings.len - last)}), "chunked");
+}
+
 /* Content-Length and Transfer-Encoding of either kind of head. */
 static ssize_t parse_framing(const nb_header *headers, size_t count, int64_t *content_length, bool *chunked) {
     const nb_header *length = nb_header_find(headers, count, "content-length");
     const nb_header *coding = nb_header_find(headers, count, "transfer-encoding");
     *content_length = -1;
     *chunked = coding != NULL;
-    if (length && coding)
-        return NB_HTTP_BAD_FRAMING;
     if (nb_header_count(headers, count, "content-length") > 1 || nb_header_count(headers, count, "transfer-encoding") > 1)
         return NB_HTTP_BAD_FRAMING;
-    if (coding && !nb_span_is_nocase(coding->value, "chunked"))
-        return NB_HTTP_BAD_CODING;
+    if (coding && !nb_span_is_nocase(coding->value, "chunked")) /* RFC 9112, 6.1 and 6.3 */
+        return ends_chunked(coding->value) ? NB_HTTP_BAD_CODING : NB_HTTP_BAD_FRAMING;
+    if (length && coding)
+        return NB_HTTP_BAD_FRAMING;
     if (length && (*content_length = nb_parse_decimal(length->value)) < 0)
         return NB_HTTP_BAD_FRAMING;
     return 1;
@@ -203,11 +232,13 @@ static bool keeps_alive(const nb_header *headers, size_t count) {
 }
 
 static ssize_t parse_host(nb_request *out) {
-    const nb_header *host = nb_header_find(out->headers, out->headers_count, "host");
+    nb_header *host = (nb_header *)nb_header_find(out->headers, out->headers_count, "host");
     if (!host || host->value.len == 0)
         return NB_HTTP_NO_HOST;
     if (nb_header_count(out->headers, out->headers_count, "host") != 1)
         return NB_HTTP_TWO_HOSTS;
+    if (out->host.ptr) /* whoever reads the header after us reads what was asked for */
+        host->value = out->host;
     if (!all_in(host->value, HOST))
         return NB_HTTP_BAD_HOST;
     out->host = host->value;

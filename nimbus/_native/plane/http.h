@@ -2,7 +2,7 @@
  *
  * Pure functions over a buffer that the caller owns: no allocation, no globals, no I/O. The request parser is
  * stricter than RFC 9112 wherever leniency has been a smuggling vector: one Content-Length or one
- * `Transfer-Encoding: chunked`, never both; exactly one Host; origin-form targets only; no folded lines, bare LF,
+ * `Transfer-Encoding: chunked`, never both; exactly one Host; targets in origin form or absolute form; no folded lines, bare LF,
  * control bytes, space before a colon or empty names. Whatever passes has one reading, and everything behind the
  * parser sees the parsed values only.
  *
@@ -32,7 +32,7 @@ enum {
     NB_HTTP_MORE = 0,
     NB_HTTP_BAD_LINE = -1,    /* the request or status line is wrong */
     NB_HTTP_BAD_VERSION = -2, /* neither HTTP/1.0 nor HTTP/1.1 */
-    NB_HTTP_BAD_TARGET = -3,  /* not in origin form, or with bytes that no URI has */
+    NB_HTTP_BAD_TARGET = -3,  /* in neither origin nor absolute form, or with bytes that no URI has */
     NB_HTTP_BAD_HEADER = -4,  /* a header line is malformed */
     NB_HTTP_BAD_HOST = -5,    /* bytes that no host has */
     NB_HTTP_BAD_FRAMING = -6, /* Content-Length and Transfer-Encoding do not say one thing */
@@ -42,15 +42,15 @@ enum {
     NB_HTTP_BARE_LF = -10,    /* a line ends in LF without CR */
     NB_HTTP_NO_HOST = -11,
     NB_HTTP_TWO_HOSTS = -12,
-    NB_HTTP_BAD_CODING = -13, /* a transfer coding other than chunked */
+    NB_HTTP_BAD_CODING = -13, /* a transfer coding below chunked */
 };
 
 typedef struct {
     nb_span method;
-    nb_span target; /* path and query as they came */
+    nb_span target; /* as it came */
     nb_span path;
     nb_span query; /* without the question mark; see has_query */
-    nb_span host;
+    nb_span host; /* that of a target in absolute form, else the header's */
     nb_header headers[NB_HTTP_HEADERS_MAX];
     size_t headers_count;
     int64_t content_length; /* -1: none */

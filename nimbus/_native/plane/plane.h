@@ -122,6 +122,7 @@ struct nb_conn {
     nb_buffer *in; /* bytes from the peer; between requests NULL unless the next one has begun */
     nb_buffer *out;
     size_t scanned;   /* of the head in `in` */
+    bool has_skipped; /* an empty line before that head */
     uint64_t moved_bytes; /* of the present body or answer, for the pace */
     uint64_t body_begins_at; /* of moved_bytes: the end of the head of an answer of our own; 0: it is relayed */
     uint64_t turn_bytes; /* of the answers that ended in this turn */

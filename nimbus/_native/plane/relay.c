@@ -74,7 +74,8 @@ static bool put_offer(const nb_conn *conn, const nb_request *request, nb_buffer 
 
 static bool put_request_head(const nb_conn *conn, const nb_request *request, nb_buffer *out) {
     bool fits = nb_buffer_put_span(out, request->method) && nb_buffer_put(out, " ", 1) &&
-                nb_buffer_put_span(out, request->target) && nb_buffer_put_text(out, " HTTP/1.1\r\n");
+                nb_buffer_put_span(out, request->path) && (!request->has_query || nb_buffer_put(out, "?", 1)) &&
+                nb_buffer_put_span(out, request->query) && nb_buffer_put_text(out, " HTTP/1.1\r\n");
     for (size_t i = 0; i < request->headers_count && fits; i++) {
         const nb_header *header = &request->headers[i];
         bool drops = nb_relay_is_ours(header->name) || (request->http_1_0 && nb_span_is(header->name, "expect"));

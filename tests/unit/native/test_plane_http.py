@@ -59,7 +59,10 @@ def test_a_head_that_is_not_whole_asks_for_more(end: int) -> None:
         ("bad-version", head(b"Host: h", start=b"GET / HTTP/2.0")),
         ("bad-version", head(b"Host: h", start=b"GET / HTTP/1.1 ")),
         ("bad-version", head(b"Host: h", start=b"GET /a b HTTP/1.1")),
-        ("bad-target", head(b"Host: h", start=b"GET http://h/ HTTP/1.1")),
+        ("bad-target", head(b"Host: h", start=b"GET ftp://h/ HTTP/1.1")),
+        ("bad-target", head(b"Host: h", start=b"GET http:///x HTTP/1.1")),
+        ("bad-host", head(b"Host: h", start=b"GET http://u@h/ HTTP/1.1")),
+        ("no-host", head(b"a: b", start=b"GET http://h/ HTTP/1.1")),
         ("bad-target", head(b"Host: h", start=b"OPTIONS * HTTP/1.1")),
         ("bad-target", head(b"Host: h", start=b"GET /a#b HTTP/1.1")),
         ("bad-target", head(b"Host: h", start=b"GET /\xc3\xa9 HTTP/1.1")),
@@ -87,7 +90,9 @@ def test_a_head_that_is_not_whole_asks_for_more(end: int) -> None:
         ("bad-framing", head(b"Host: h", b"Content-Length:")),
         ("bad-framing", head(b"Host: h", b"Content-Length: 9999999999999999999")),
         ("bad-coding", head(b"Host: h", b"Transfer-Encoding: gzip, chunked")),
-        ("bad-coding", head(b"Host: h", b"Transfer-Encoding: xchunked")),
+        ("bad-coding", head(b"Host: h", b"Content-Length: 1", b"Transfer-Encoding: gzip, chunked")),
+        ("bad-framing", head(b"Host: h", b"Transfer-Encoding: gzip")),
+        ("bad-framing", head(b"Host: h", b"Transfer-Encoding: xchunked")),
         ("bad-framing", head(b"Host: h", b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked")),
         ("bad-framing", head(b"Host: h", b"Transfer-Encoding: chunked", start=b"PUT / HTTP/1.0")),
         ("bad-expect", head(b"Host: h", b"Expect: 100-continue", b"Expect: 100-continue")),
@@ -164,3 +169,22 @@ def test_a_response_head_is_taken_apart() -> None:
 def test_a_wrong_status_line_is_refused(line: bytes) -> None:
     with pytest.raises(ValueError, match="bad-"):
         plane.parse_response(line + b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "query", "host"),
+    [
+        (b"http://a.example/b/k%20?x=y", b"/b/k%20", b"x=y", b"a.example"),
+        (b"HTTPS://a.example:8443/", b"/", None, b"a.example:8443"),
+        (b"http://a.example", b"/", None, b"a.example"),
+        (b"http://a.example?x", b"/", b"x", b"a.example"),
+        (b"http://[::1]:80//k", b"//k", None, b"[::1]:80"),
+    ],
+)
+def test_a_target_in_absolute_form_names_its_own_host(
+    target: bytes, path: bytes, query: bytes | None, host: bytes
+) -> None:
+    """RFC 9112, 3.2.2: the Host header that came with it is ignored."""
+    request = plane.parse_request(head(b"Host: other", start=b"GET %b HTTP/1.1" % target))
+    assert request is not None
+    assert (request.path, request.query, request.headers[0]) == (path, query, (b"host", host))
