@@ -8,6 +8,7 @@ up (so it takes writes and has space). Whatever they raise is the reason.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from nimbus.base.errors import NimbusError
@@ -21,8 +22,9 @@ ANSWER_S_MAX: Final = 2.0  # a commit waits for the group before it: a sync of a
 class Readiness:
     """Asks the parts of one server."""
 
-    def __init__(self, committer: Committer, data: DataStore) -> None:
+    def __init__(self, committer: Committer, data: DataStore, check_room: Callable[[], None] | None = None) -> None:
         self._committer = committer
+        self._check_room = check_room  # raises what a write of metadata would be refused with
         self._data = data
         self._is_stopping = False
 
@@ -37,6 +39,8 @@ class Readiness:
         try:
             async with asyncio.timeout(ANSWER_S_MAX):
                 await self._committer.commit(_read_a_row)
+                if self._check_room is not None:
+                    self._check_room()
                 await self._data.writer(0).abort()
         except TimeoutError:
             return f"A write takes longer than {ANSWER_S_MAX:g} s."

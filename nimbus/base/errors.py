@@ -132,8 +132,32 @@ class StoreReadOnly(EngineError):
     """The store takes no writes since a write to its disk failed; check the disk and restart."""
 
 
+class DiskReadOnly(StoreReadOnly):
+    """The file system takes no writes: it is mounted read-only, or became so by an error."""
+
+
+class DiskDenied(StoreReadOnly):
+    """The store is not allowed to write to its own directory."""
+
+
+class DirectoryGone(StoreReadOnly):
+    """The data directory, or a part of it, was removed while the store uses it."""
+
+
 class SpaceExhausted(EngineError):
     """There is no space left for the data."""
+
+
+class NamesExhausted(SpaceExhausted):
+    """The file system has no inodes left for new files."""
+
+
+class QuotaExhausted(SpaceExhausted):
+    """The disk quota is used up."""
+
+
+class FileTooLarge(SpaceExhausted):
+    """The system lets no file grow so large."""
 
 
 class DataDamaged(EngineError):

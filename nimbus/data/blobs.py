@@ -52,6 +52,7 @@ class BlobFile:
             table_hash = xxh3_64(table)
             self._disk.write(self._fd, [table, encode_footer(self._length, table_hash)], self._length)
             self._disk.sync_file(self._fd)
+            self._disk.check_present(self._fd)
             self._close(epoch)
             return Location(BLOB, epoch.number, self._file_id, 0, self._length, table_hash)
 

@@ -35,9 +35,10 @@ class Directory:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._root_name = str(root)
+        # `lock_fd`: a file without which the directory is not ours any more
         try:
             _make(root)
-            self._lock_fd = os.open(root / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self.lock_fd = os.open(root / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise DirectoryDamaged(f"{root}: {error.strerror}.") from error
         try:
@@ -46,7 +47,7 @@ class Directory:
             self.floor = self._read_floor()
             self.epoch_next = max(self._epoch_newest() + 1, self.floor)
         except BaseException:
-            os.close(self._lock_fd)
+            os.close(self.lock_fd)
             raise
 
     def epoch_path(self, epoch: int) -> Path:
@@ -62,11 +63,11 @@ class Directory:
         self.floor = floor
 
     def unlock(self) -> None:
-        os.close(self._lock_fd)
+        os.close(self.lock_fd)
 
     def _lock(self) -> None:
         try:
-            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self.lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise DirectoryLocked(f"{self.root}") from error
 

@@ -12,16 +12,43 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from nimbus._native import blocks
-from nimbus.base.errors import EngineClosed, EngineError, NimbusError, Overloaded, SpaceExhausted, StoreReadOnly
+from nimbus.base.errors import (
+    DirectoryGone,
+    DiskDenied,
+    DiskReadOnly,
+    EngineClosed,
+    EngineError,
+    FileTooLarge,
+    NamesExhausted,
+    NimbusError,
+    Overloaded,
+    QuotaExhausted,
+    SpaceExhausted,
+    StoreReadOnly,
+)
 from nimbus.base.limits import MIB
+from nimbus.base.volumes import data_reserve_bytes, look_at
 
-METADATA_SIZE_BYTES = 96 << 20  # below 64 MiB of free space its engine takes no writes; the rest is for deletions
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
+# The system refused, and nothing was begun: what that means. All of it may pass, so none of it is remembered.
+_REFUSALS: Final[dict[int, type[NimbusError]]] = {
+    errno.ENOSPC: SpaceExhausted,
+    errno.EDQUOT: QuotaExhausted,
+    errno.EFBIG: FileTooLarge,
+    errno.EMFILE: Overloaded,
+    errno.ENFILE: Overloaded,
+    errno.ENOMEM: Overloaded,
+    errno.EROFS: DiskReadOnly,
+    errno.EACCES: DiskDenied,
+    errno.EPERM: DiskDenied,
+    errno.ENOENT: DirectoryGone,
+    errno.ENOTDIR: DirectoryGone,
+}
+_UNDONE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM)  # with these a write says it did not happen
 # What may be written on the strength of one look at the free space: at most so much, and so small a part of it.
 _UNASKED_SIZE_BYTES_MAX: Final = 16 * MIB
 _UNASKED_PART: Final = 64
@@ -77,15 +104,21 @@ class Disk:
 
         Far from full it seldom asks the system, which would give the GIL away for each small object.
         """
-        if wanted_bytes < self._unasked_bytes:
+        if 0 < wanted_bytes < self._unasked_bytes:
             self._unasked_bytes -= wanted_bytes
             return
-        about = os.statvfs(directory)
-        spare_bytes = about.f_bavail * about.f_frsize - self._reserve_bytes
+        try:
+            volume = look_at(directory)
+        except OSError as error:
+            raise _refusal(error, directory) from error
+        spare_bytes = volume.free_bytes - self._reserve_bytes
         self.is_short = spare_bytes < wanted_bytes + _SHORT_SIZE_BYTES
         if spare_bytes < wanted_bytes:
             self._unasked_bytes = 0
             raise SpaceExhausted(f"The last {self._reserve_bytes} bytes are kept free.")
+        if volume.names and volume.names_free < volume.names_reserve:
+            self._unasked_bytes = 0
+            raise NamesExhausted(f"The last {volume.names_reserve} are kept free.")
         self._unasked_bytes = min(_UNASKED_SIZE_BYTES_MAX, spare_bytes // _UNASKED_PART)
 
     def make_directory(self, path: Path) -> None:
@@ -99,7 +132,12 @@ class Disk:
             path.mkdir(_DIRECTORY_MODE)
         except OSError as error:
             raise _refusal(error, path) from error
-        self.sync_directory(path.parent)
+        try:
+            self.sync_directory(path.parent)
+        except NimbusError:
+            with suppress(OSError):  # whoever comes next makes it again, durably
+                path.rmdir()
+            raise
 
     def create(self, path: Path) -> int:
         """A descriptor of a new file, for reading and writing."""
@@ -136,13 +174,21 @@ class Disk:
     def sync_directory(self, path: Path) -> None:
         try:
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+        except OSError as error:  # what it holds is as it was
+            raise _refusal(error, path) from error
+        try:
+            os.fsync(fd)
         except OSError as error:
             self._health.fail(f"fsync of a directory: {error.strerror}.")
             raise StoreReadOnly(f"fsync of a directory: {error.strerror}.") from error
+        finally:
+            os.close(fd)
+
+    def check_present(self, fd: int) -> None:
+        """Raises `DirectoryGone` when the open file has no name any more: what is written to it ends with us."""
+        if os.fstat(fd).st_nlink == 0:
+            self._health.fail("The data directory was removed.")
+            raise DirectoryGone
 
     def mark_dead(self, fd: int, frame_offset: int) -> None:
         os.pwrite(fd, blocks.FRAME_DEAD, frame_offset + blocks.FRAME_DEAD_OFFSET)
@@ -157,7 +203,7 @@ class Disk:
         try:
             blocks.punch(fd, start, end)
         except OSError as error:
-            if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, *_FULL):
+            if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOSPC, errno.EDQUOT):
                 raise
         return True
 
@@ -175,25 +221,25 @@ class Disk:
         return StoreReadOnly(f"fdatasync: {error.strerror}.")
 
     def _write_failure(self, error: OSError) -> NimbusError:
-        if error.errno in _FULL:
-            return SpaceExhausted()
+        if error.errno in _UNDONE:
+            return _REFUSALS[error.errno](f"write: {error.strerror}.")
         self._health.fail(f"write: {error.strerror}.")
-        return StoreReadOnly(f"write: {error.strerror}.")
+        kind = DiskReadOnly if error.errno == errno.EROFS else StoreReadOnly
+        return kind(f"write: {error.strerror}.")
 
 
 def _refusal(error: OSError, path: Path) -> NimbusError:
-    if error.errno in _FULL:
-        return SpaceExhausted()
-    if error.errno in _TOO_MANY_FILES:
-        return Overloaded("Too many open files.")
-    return EngineError(f"{path.name}: {error.strerror}.")
+    if error.errno == errno.ENOSPC and _lacks_names(path):
+        return NamesExhausted()
+    return _REFUSALS.get(error.errno or 0, EngineError)(f"{path.name}: {error.strerror}.")
+
+
+def _lacks_names(path: Path) -> bool:
+    with suppress(OSError):
+        return look_at(path.parent).lacks_names
+    return False
 
 
 def reserve_default_bytes(directory: Path) -> int:
-    """A twentieth of the disk, at least 1 GiB and at most 16 GiB, but never much more than a tenth.
-
-    On a small disk the tenth alone would let data take what the metadata engine needs for deletions.
-    """
-    about = os.statvfs(directory)
-    total = about.f_blocks * about.f_frsize
-    return min(max(total // 20, 1 << 30), 16 << 30, total // 10 + METADATA_SIZE_BYTES)
+    """What is left free by default on the disk of this directory."""
+    return data_reserve_bytes(look_at(directory).size_bytes)

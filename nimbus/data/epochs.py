@@ -91,7 +91,11 @@ class Epochs:
             dirty = [epoch for epoch in self._live.values() if epoch.is_dirty]
         for epoch in dirty:
             epoch.is_dirty = False
-            self._disk.sync_directory(epoch.path)
+            try:
+                self._disk.sync_directory(epoch.path)
+            except BaseException:
+                epoch.is_dirty = True
+                raise
         self._advance()
 
     def settled(self) -> None:

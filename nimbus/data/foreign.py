@@ -51,7 +51,11 @@ class ForeignBlob:
         return self._file_id.hex() + BLOB_SUFFIX
 
     def finish(self, length: int, table_hash: int) -> bytes:
-        """The location of a file that is whole and synced; durable with its name after the engine's next `sync`."""
+        """The location of a file that is whole and synced; durable with its name after the engine's next `sync`.
+
+        Raises `DirectoryGone`.
+        """
+        self._disk.check_present(self.fd)
         self._close()
         return Location(BLOB, self._epoch.number, self._file_id, 0, length, table_hash).pack()
 

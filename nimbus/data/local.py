@@ -7,6 +7,7 @@ failures). Streams are written by a bounded pool of threads; the event loop itse
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
@@ -24,10 +25,11 @@ from nimbus._native.blocks import (
 )
 from nimbus.base.clock import Clock, SystemClock
 from nimbus.base.descriptors import FILES_MAX, descriptors_granted, shares
-from nimbus.base.errors import ConfigInvalid, DataDamaged, EngineError, Missing, NimbusError
+from nimbus.base.errors import ConfigInvalid, DataDamaged, EngineError, Missing, NimbusError, Overloaded
 from nimbus.base.ids import ID_SIZE_BYTES
 from nimbus.base.limits import MIB, READ_SIZE_BYTES
 from nimbus.base.registry import takes
+from nimbus.base.volumes import file_size_max
 from nimbus.data.api import Capabilities, DataStore, Descriptor, Writer
 from nimbus.data.blobs import BLOB_SUFFIX, leftover
 from nimbus.data.descriptors import Descriptors
@@ -79,7 +81,7 @@ class LocalDataStore:
         if self._epochs.is_swept:
             self._ledger.settled()
         self._segments = Segments(
-            self.disk, self.health, self._epochs, self._ledger, clock, options.segment_size_bytes_max
+            self.disk, self.health, self._epochs, self._ledger, clock, _segment_size_bytes_max(options)
         )
         self._direct_size_bytes_min = options.direct_size_bytes_min
         self._descriptors = Descriptors(min(options.descriptors_max, shares(descriptors_granted()).files))
@@ -95,6 +97,7 @@ class LocalDataStore:
 
     def sync(self) -> None:
         self.health.check_writable()
+        self.disk.check_present(self._directory.lock_fd)
         self._segments.sync()
         self._epochs.sync()
 
@@ -264,10 +267,16 @@ def open_local(options: Mapping[str, object], data_dir: Path) -> DataStore:
     return LocalDataStore(data_dir / "data", checked)
 
 
+def _segment_size_bytes_max(options: LocalOptions) -> int:
+    return min(options.segment_size_bytes_max, file_size_max())
+
+
 def _unreadable(error: Exception, where: Location) -> NimbusError:
     """What it means that a location cannot be read."""
     if isinstance(error, FileNotFoundError):
         return Missing("The bytes were dropped.")
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        return Overloaded(f"Reading {where}: {error.strerror}.")
     if isinstance(error, OSError):
         return EngineError(f"Reading {where} failed: {error.strerror}.")
     return DataDamaged(f"{where}: {'the file ends too early' if isinstance(error, ShortFile) else 'wrong checksum'}.")

@@ -120,6 +120,7 @@ class Segments:
             for segment in list(self._segments.values()):
                 if segment.is_dirty:
                     segment.is_dirty = False
+                    self._disk.check_present(segment.fd)
                     self._disk.sync_file(segment.fd)
                 self._retire(segment)
 

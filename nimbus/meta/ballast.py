@@ -38,7 +38,15 @@ class Ballast:
                 self.hold()
             return
         if not self.drop():
-            raise SpaceExhausted(f"Fewer than {self._floor_bytes + size_bytes} bytes are left beside {self._path}.")
+            raise self._refusal(size_bytes)
+
+    def check(self) -> None:
+        """Raises `SpaceExhausted` when there is no room, and nothing to give up. Any thread."""
+        if not self._held and self._free_bytes() < self._floor_bytes:
+            raise self._refusal(0)
+
+    def _refusal(self, size_bytes: int) -> SpaceExhausted:
+        return SpaceExhausted(f"Fewer than {self._floor_bytes + size_bytes} bytes are left beside {self._path}.")
 
     def drop(self) -> bool:
         """Give it up; whether there was any."""

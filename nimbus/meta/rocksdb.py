@@ -43,17 +43,24 @@ from nimbus.base.errors import (
     ConfigInvalid,
     DataDamaged,
     DirectoryDamaged,
+    DirectoryGone,
     DirectoryLocked,
+    DiskReadOnly,
     EngineClosed,
     EngineError,
+    FileTooLarge,
+    NamesExhausted,
+    QuotaExhausted,
     SpaceExhausted,
     StoreReadOnly,
 )
 from nimbus.base.limits import MIB
 from nimbus.base.registry import takes
+from nimbus.base.volumes import look_at, metadata_share
 from nimbus.meta.api import Capabilities
 from nimbus.meta.ballast import Ballast
 from nimbus.meta.envelope import check_batch
+from nimbus.meta.spare_names import SpareNames
 
 CAPABILITIES: Final = Capabilities(
     value_size_bytes_max=16 * MIB,
@@ -65,6 +72,7 @@ CAPABILITIES: Final = Capabilities(
 )
 LOG_SIZE_BYTES_MAX: Final = 64 * MIB  # replayed on opening after a crash: a quarter of a second
 OPTION_BYTES_MAX: Final = 1 << 40  # of any option; beyond it nobody means it
+TABLE_SIZE_BYTES: Final = 64 * MIB
 BACKGROUND_JOBS: Final = 2  # flushes and compactions beside the threads that serve
 BLOOM_BITS_PER_KEY: Final = 10  # one absent key in a hundred is looked for on disk
 
@@ -81,6 +89,9 @@ _OPENING_ERRORS: Final = (
 )
 _RUNNING_ERRORS: Final = (
     ("No space left", SpaceExhausted, ""),
+    ("Disk quota exceeded", QuotaExhausted, ""),
+    ("File too large", FileTooLarge, ""),
+    ("Read-only file system", DiskReadOnly, ""),
     ("Corruption", DataDamaged, ""),
     ("", EngineError, ""),
 )
@@ -92,12 +103,9 @@ class RocksOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     block_cache_size_bytes: Annotated[int, msgspec.Meta(ge=MIB, le=OPTION_BYTES_MAX)] = (
         64 * MIB
     )  # blocks kept uncompressed in memory
-    write_buffer_size_bytes: Annotated[int, msgspec.Meta(ge=MIB, le=OPTION_BYTES_MAX)] = (
-        32 * MIB
-    )  # two of these before writers wait
-    ballast_size_bytes: Annotated[int, msgspec.Meta(ge=0, le=OPTION_BYTES_MAX)] = (
-        128 * MIB
-    )  # room for two write buffers and as much again
+    # Two of the one before writers wait; the other is room for two of them and as much again. None: by the disk's size.
+    write_buffer_size_bytes: Annotated[int, msgspec.Meta(ge=MIB, le=OPTION_BYTES_MAX)] | None = None
+    ballast_size_bytes: Annotated[int, msgspec.Meta(ge=0, le=OPTION_BYTES_MAX)] | None = None
 
 
 class _Unsynced:
@@ -142,10 +150,12 @@ class _Unsynced:
 class RocksMap:
     """An `OwnedMap` in a directory of its own."""
 
-    def __init__(self, database: Rdict, ballast: Ballast) -> None:
+    def __init__(self, database: Rdict, ballast: Ballast, names: SpareNames, directory_fd: int) -> None:
         self._database = database
         self._get = database.get
         self._ballast = ballast
+        self._names = names
+        self._directory_fd = directory_fd
         self._lock = Lock()  # one write or sync at a time; readers need none
         self._unsynced: _Unsynced | None = None  # changed only under the lock, read at any time
         self._failed = ""
@@ -203,6 +213,13 @@ class RocksMap:
             except Exception as error:  # its last flush failed; whatever was synced is in the log
                 _logger.warning("The metadata was closed uncleanly: %s", error)
             self._unsynced = None  # its snapshot would keep the database open
+            os.close(self._directory_fd)
+
+    def check_room(self) -> None:
+        """Raises what a write would be refused with now. Any thread."""
+        self._check_writable()
+        self._ballast.check()
+        self._names.check()
 
     def _scan(self, start: bytes, end: bytes, limit: int, reverse: bool) -> list[tuple[bytes, bytes]]:
         unsynced, cursor = self._cursor(end)
@@ -232,6 +249,7 @@ class RocksMap:
     def _write(self, ops: Mapping[bytes, bytes | None], size_bytes: int) -> None:
         self._check_writable()
         self._ballast.make_room(size_bytes)
+        self._names.make_room()
         batch = WriteBatch(raw_mode=True)
         for key, value in ops.items():
             if value is None:
@@ -260,6 +278,9 @@ class RocksMap:
             raise EngineClosed
         if self._failed:
             raise StoreReadOnly(self._failed)
+        if os.fstat(self._directory_fd).st_nlink == 0:
+            self._failed = "Its directory was removed."
+            raise DirectoryGone
 
     def _latched(self, error: Exception) -> EngineError:
         """The error to raise, after which nothing is written any more."""
@@ -267,7 +288,7 @@ class RocksMap:
         if isinstance(told, EngineClosed):
             return told
         self._failed = told.detail
-        return told if isinstance(told, SpaceExhausted) else StoreReadOnly(told.detail)
+        return told if isinstance(told, SpaceExhausted | StoreReadOnly) else StoreReadOnly(told.detail)
 
 
 def _rows_of(
@@ -308,26 +329,41 @@ def open_rocksdb(options: Mapping[str, object], data_dir: Path) -> RocksMap:
     except msgspec.ValidationError as error:
         raise ConfigInvalid(f"Of the metadata backend rocksdb: {error}.") from None
     directory = data_dir / "rocksdb"
-    ballast = Ballast(data_dir / "rocksdb.ballast", chosen.ballast_size_bytes, 2 * chosen.write_buffer_size_bytes)
+    _make_directory(directory)
+    is_apart = directory.stat().st_dev != data_dir.stat().st_dev  # a disk of its own: what is to help it lies there
+    beside = directory if is_apart else data_dir
+    share = metadata_share(look_at(directory).size_bytes)
+    buffer_bytes = chosen.write_buffer_size_bytes or share.write_buffer_bytes
+    ballast_bytes = share.ballast_bytes if chosen.ballast_size_bytes is None else chosen.ballast_size_bytes
+    ballast = Ballast(beside / "rocksdb.ballast", ballast_bytes, 2 * buffer_bytes)
+    names = SpareNames(beside / "rocksdb.names")
     try:
-        _make_directory(directory)
-        database = _open(directory, chosen)
-    except SpaceExhausted:
-        if not ballast.drop():
+        database = _open(directory, chosen, buffer_bytes)
+    except SpaceExhausted as error:
+        reserve = names if isinstance(error, NamesExhausted) else ballast
+        if not reserve.drop():
             raise
-        database = _open(directory, chosen)
+        database = _open(directory, chosen, buffer_bytes)
     ballast.hold()
-    return RocksMap(database, ballast)
+    names.hold()
+    return RocksMap(database, ballast, names, os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
 
 
-def _open(directory: Path, chosen: RocksOptions) -> Rdict:
+def _open(directory: Path, chosen: RocksOptions, buffer_bytes: int) -> Rdict:
     try:
-        return Rdict(str(directory), _database_options(chosen))
+        return Rdict(str(directory), _database_options(chosen, buffer_bytes))
     except Exception as error:
-        raise _translated(error, _OPENING_ERRORS, f"{directory}: ") from None
+        raise _opening_refusal(error, directory) from None
 
 
-def _database_options(chosen: RocksOptions) -> Options:
+def _opening_refusal(error: Exception, directory: Path) -> EngineError:
+    told = _translated(error, _OPENING_ERRORS, f"{directory}: ")
+    if isinstance(told, SpaceExhausted) and look_at(directory.parent).lacks_names:
+        return NamesExhausted(f"{directory}: delete some files on its file system and start again.")
+    return told
+
+
+def _database_options(chosen: RocksOptions, buffer_bytes: int) -> Options:
     tables = BlockBasedOptions()
     tables.set_block_cache(Cache(chosen.block_cache_size_bytes))
     tables.set_cache_index_and_filter_blocks(True)  # so that the cache bounds them too
@@ -341,8 +377,9 @@ def _database_options(chosen: RocksOptions) -> Options:
     options.set_compression_type(DBCompressionType.lz4())
     options.set_paranoid_checks(True)
     options.set_wal_recovery_mode(DBRecoveryMode.tolerate_corrupted_tail_records())
-    options.set_max_total_wal_size(LOG_SIZE_BYTES_MAX)
-    options.set_write_buffer_size(chosen.write_buffer_size_bytes)
+    options.set_max_total_wal_size(min(LOG_SIZE_BYTES_MAX, 2 * buffer_bytes))
+    options.set_write_buffer_size(buffer_bytes)
+    options.set_target_file_size_base(min(TABLE_SIZE_BYTES, 2 * buffer_bytes))
     options.set_max_write_buffer_number(2)
     options.set_level_compaction_dynamic_level_bytes(True)
     options.set_max_background_jobs(BACKGROUND_JOBS)
@@ -365,7 +402,7 @@ def _make_directory(directory: Path) -> None:
         finally:
             os.close(parent)
     except OSError as error:
-        raise _translated(error, _OPENING_ERRORS) from None
+        raise _opening_refusal(error, directory) from None
 
 
 def _translated(

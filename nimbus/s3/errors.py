@@ -250,6 +250,7 @@ _ABOUT_BUCKET: Final = frozenset(
 _ABOUT_KEY: Final = frozenset({"ConditionalRequestConflict", "NoSuchKey", "NoSuchVersion"})
 _ABOUT_UPLOAD: Final = frozenset({"InvalidPart", "InvalidPartOrder", "NoSuchUpload"})
 
+_TOLD: Final = (states.StoreReadOnly, states.SpaceExhausted)
 _ELEMENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _ESCAPES: Final = {
     **dict.fromkeys((*range(0x20), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF), "\ufffd"),
@@ -275,7 +276,13 @@ def from_state(error: states.NimbusError) -> S3Error:
     """What a client of S3 is told about a state of the store or of the verifier."""
     if isinstance(error, AuthFailure):
         return S3Error(error.code, error.message, **error.fields)
-    return S3Error(next(STATES[kind] for kind in type(error).__mro__ if kind in STATES), "", **_elements(error))
+    code = next(STATES[kind] for kind in type(error).__mro__ if kind in STATES)
+    return S3Error(code, _reason(error), **_elements(error))
+
+
+def _reason(error: states.NimbusError) -> str:
+    """What a client may know of the state of a disk: the sentence of its kind, without the detail."""
+    return str(type(error)()) if isinstance(error, _TOLD) and type(error) not in STATES else ""
 
 
 def _elements(error: states.NimbusError) -> dict[str, str | int]:

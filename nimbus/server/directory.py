@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from nimbus.base.errors import DirectoryDamaged, DirectoryLocked
+from nimbus.base.limits import MIB
+from nimbus.base.volumes import SIZE_BYTES_MIN, look_at
 
 LOCK_NAME: Final = "nimbus.lock"
 MODE: Final = 0o700
@@ -32,6 +34,7 @@ def owned(path: Path) -> Iterator[Path]:
         raise _refusal(path, error) from error
     try:
         _take(lock, path)
+        _check_size(path)
         yield path
     finally:
         os.close(lock)
@@ -49,8 +52,21 @@ def check_directory(path: Path) -> None:
         raise _refusal(path, OSError(number, os.strerror(number)))
 
 
+def _check_size(path: Path) -> None:
+    size_bytes = look_at(path).size_bytes
+    if 0 < size_bytes < SIZE_BYTES_MIN:
+        raise DirectoryDamaged(
+            f"{path}: its file system has {size_bytes / MIB:.0f} MiB, and {SIZE_BYTES_MIN / MIB:.0f} MiB is the least "
+            "that metadata and data need; choose another with --data"
+        )
+
+
 def _refusal(path: Path, error: OSError) -> DirectoryDamaged:
     reason = (error.strerror or str(error)).lower()
+    if error.errno == errno.ENOSPC:
+        there = next(folder for folder in path.absolute().parents if folder.is_dir())
+        lacks = "inodes" if look_at(there).lacks_names else "space"
+        return DirectoryDamaged(f"{path}: no {lacks} left on its file system; free some, or choose another with --data")
     return DirectoryDamaged(f"{path}: {reason}; choose another with --data")
 
 

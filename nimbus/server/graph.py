@@ -33,7 +33,7 @@ from nimbus.data.memory import open_memory as open_memory_data
 from nimbus.meta import registry as metadata_engines
 from nimbus.meta.api import OrderedMap
 from nimbus.meta.memory import open_memory as open_memory_map
-from nimbus.meta.rocksdb import open_rocksdb
+from nimbus.meta.rocksdb import RocksMap, open_rocksdb
 from nimbus.metrics.access_log import AccessLogSource
 from nimbus.metrics.api import Source
 from nimbus.metrics.commits import CommitMeter
@@ -84,6 +84,7 @@ async def node(config: Config, users: tuple[UserEntry, ...]) -> AsyncIterator[No
         directory = parts.enter_context(owned(Path(config.data_dir)))
         map = metadata_engines.open_map(config.metadata.backend, config.metadata.options, directory)
         parts.callback(map.close)
+        check_room = map.check_room if isinstance(map, RocksMap) else None
         if config.data_plane == "on" and metadata_engines.is_owned_map(map):
             map = CoherentMap(map)
         data = data_engines.open_store(config.data.backend, config.data.options, directory)
@@ -109,7 +110,7 @@ async def node(config: Config, users: tuple[UserEntry, ...]) -> AsyncIterator[No
             if config.data_plane == "on"
             else None
         )
-        yield Node(asgi, tuple(sources), Readiness(committer, data), log, front)
+        yield Node(asgi, tuple(sources), Readiness(committer, data, check_room), log, front)
 
 
 def _front(

@@ -194,7 +194,7 @@ def test_far_from_full_the_free_space_is_looked_at_once_in_a_while(
     def statvfs(directory: Path) -> SimpleNamespace:
         nonlocal looks
         looks += 1
-        return SimpleNamespace(f_bavail=free_blocks, f_frsize=4096)
+        return SimpleNamespace(f_blocks=1 << 21, f_bavail=free_blocks, f_frsize=4096, f_files=0, f_favail=0)
 
     monkeypatch.setattr(os, "statvfs", statvfs)
     disk = Disk(Health(), MIB)
