@@ -1,4 +1,6 @@
-"""Headers in the query of a presigned read: the native plane knows what SDKs always put there and relays the others."""
+"""What SDKs send with every read, in the head or in the query of a presigned one: the native plane knows it, and leaves
+what may change the answer to the embedded server.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +25,22 @@ def test_what_the_sdks_for_javascript_and_go_presign_never_leaves_the_plane(name
     path = f"/echo/mine?X-Amz-Content-Sha256=UNSIGNED-PAYLOAD&{name}=ENABLED&x-id=GetObject"
     assert not is_relayed(store.front, signed(path, presigned=True))
     assert ask(store.front.connect(), signed(path, presigned=True))[2] == b"hello"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("x_amz_api_version", "2006-03-01"),  # aws-sdk-cpp 1.11, which Arrow has within
+        ("x_amz_te", "append-md5"),  # aws-sdk-java-v2 issue 1974
+        ("x_amz_user_agent", "aws-sdk-js/3.1175.0"),
+        ("amz_sdk_request", "attempt=1; max=3"),
+    ],
+)
+def test_what_sdks_always_send_never_leaves_the_plane(name: str, value: str, store: Shelf) -> None:
+    assert not is_relayed(store.front, signed("/echo/mine", **{name: value}))
+    status, headers, body = ask(store.front.connect(), signed("/echo/mine", **{name: value}))
+    assert (status, body) == (200, b"hello")
+    assert "x-amz-transfer-encoding" not in headers
 
 
 @pytest.mark.parametrize(

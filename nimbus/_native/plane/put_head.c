@@ -57,7 +57,8 @@ static bool take_checksum(head *head, const nb_header *header) {
 
 /* The x-amz-* headers whose meaning is known here; any other may change what the request asks. */
 static bool take_amz(head *head, const nb_header *header) {
-    static const char *const HARMLESS[] = {"x-amz-date", "x-amz-content-sha256", "x-amz-user-agent"};
+    static const char *const HARMLESS[] = {"x-amz-date", "x-amz-content-sha256", "x-amz-user-agent",
+                                           "x-amz-api-version"}; /* as the SDK for C++ always sends it */
     static const char *const PRIVATE[] = {"private", "bucket-owner-full-control"};
     nb_span name = header->name;
     if (starts_with(name, "x-amz-meta-")) {
