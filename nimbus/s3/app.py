@@ -102,8 +102,13 @@ class App:
             self.meter.count_error(refusal.code)
             exchange.error = refusal.code
         headers = self._headers(exchange)
-        if "Region" in refusal.fields:  # HEAD has no document that could tell it
-            headers.append((b"x-amz-bucket-region", refusal.fields["Region"].encode()))
+        region = refusal.fields.get("Region", "")  # HEAD has no document that could tell it
+        if (exchange.operation, refusal.code) == ("HeadBucket", "AccessDenied"):
+            region = (
+                self.services.settings.region
+            )  # S3 tells it to everybody; clients ask in this way where to sign for
+        if region:
+            headers.append((b"x-amz-bucket-region", region.encode()))
         body = b""
         if refusal.status not in _BODYLESS:
             resource = exchange.head.raw_path.decode("latin-1")

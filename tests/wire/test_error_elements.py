@@ -305,6 +305,33 @@ def test_a_bucket_has_its_arn_and_its_region(client: Any, bucket: str) -> None:
         assert headers["x-amz-bucket-region"] == "us-east-1"
 
 
+def test_whoever_may_not_see_a_bucket_is_told_its_region(server: Server, stranger: Any, bucket: str) -> None:
+    """ "BucketRegion" of HeadBucket: clients find out by it, signed or not, where a bucket is."""
+    assert urllib3.request("HEAD", f"{server.endpoint}/{bucket}").headers["x-amz-bucket-region"] == "us-east-1"
+    with pytest.raises(ClientError) as refused:
+        stranger.head_bucket(Bucket=bucket)
+    answer = refused.value.response["ResponseMetadata"]
+    assert (answer["HTTPStatusCode"], answer["HTTPHeaders"]["x-amz-bucket-region"]) == (403, "us-east-1")
+
+
+@pytest.mark.parametrize("region", ["foo", "Europe", "us-east"])
+def test_a_region_that_does_not_exist_is_named(region: str, client: Any) -> None:
+    """test_create_bucket_with_invalid_location_constraint[us-east-1-foo]."""
+    error = error_of(
+        client.create_bucket, Bucket="far-away-bucket", CreateBucketConfiguration={"LocationConstraint": region}
+    )
+    assert error == {"Code": "InvalidLocationConstraint", "LocationConstraint": region}
+
+
+def test_a_marker_that_is_no_upload_is_named(client: Any, bucket: str) -> None:
+    """test_list_multiparts_next_marker: list-multiparts-wrong-id-for-key."""
+    assert error_of(client.list_multipart_uploads, Bucket=bucket, KeyMarker="a", UploadIdMarker="nonsense") == {
+        "Code": "InvalidArgument",
+        "ArgumentName": "upload-id-marker",
+        "ArgumentValue": "nonsense",
+    }
+
+
 def test_the_last_page_of_uploads_has_markers(client: Any, bucket: str) -> None:
     """test_list_multiparts_next_marker."""
     empty = client.list_multipart_uploads(Bucket=bucket)

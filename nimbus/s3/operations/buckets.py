@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from datetime import UTC, datetime
 
 from nimbus.auth.api import User
@@ -17,6 +18,7 @@ from nimbus.store.records import Bucket
 
 _LEGACY_REGION = "us-east-1"
 _PAGE_MAX = 10_000
+_REGION = re.compile(r"EU|[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}", re.ASCII)  # as Amazon calls them
 
 
 async def list_buckets(ctx: Context, request: model.ListBucketsRequest) -> Reply:
@@ -74,6 +76,8 @@ def _check_location(configuration: model.CreateBucketConfiguration | None, regio
         if getattr(configuration, name):
             raise S3Error("NotImplemented", f"The element {name.title()} of a new bucket is not implemented")
     asked = configuration.location_constraint
+    if asked and region == _LEGACY_REGION and not _REGION.fullmatch(asked):
+        raise S3Error("InvalidLocationConstraint", LocationConstraint=asked)
     if asked and asked != region:
         raise S3Error(
             "IllegalLocationConstraintException",

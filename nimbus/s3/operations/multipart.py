@@ -6,6 +6,7 @@ every finished object has a checksum of the whole. The client's own checksum of 
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +24,8 @@ from nimbus.s3.operations.objects import take_in
 from nimbus.s3.ranges import parse_copy_range
 from nimbus.store.api import Digests
 from nimbus.store.records import Upload, UploadedPart
+
+_UPLOAD_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 async def create_multipart_upload(ctx: Context, request: model.CreateMultipartUploadRequest) -> Reply:
@@ -148,7 +151,7 @@ async def list_multipart_uploads(ctx: Context, request: model.ListMultipartUploa
     limit = page_limit(request.max_uploads)
     prefix, delimiter = request.prefix or "", request.delimiter or ""
     key_after = request.key_marker or ""
-    id_after = (request.upload_id_marker or "") if key_after else ""
+    id_after = _upload_id_marker(request.upload_id_marker) if key_after else ""
     page = await ctx.store.list_uploads(ctx.bucket, prefix, delimiter, key_after, id_after, limit)
     last_key, last_id, _ = page.uploads[-1] if page.uploads else ("", "", None)  # S3 names them on the last page, too
     owner = owner_of(ctx.user)
@@ -169,6 +172,14 @@ async def list_multipart_uploads(ctx: Context, request: model.ListMultipartUploa
         ),
         headers=region_headers(ctx),
     )
+
+
+def _upload_id_marker(text: str | None) -> str:
+    """Raises InvalidArgument for what is no upload's id."""
+    if text and not _UPLOAD_ID.fullmatch(text):
+        message = "Invalid uploadId marker"
+        raise S3Error("InvalidArgument", message, ArgumentName="upload-id-marker", ArgumentValue=text)
+    return text or ""
 
 
 def _upload_row(key: str, upload_id: str, upload: Upload, owner: model.Owner) -> model.MultipartUpload:
