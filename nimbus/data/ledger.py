@@ -164,9 +164,11 @@ def frames_of(fd: int, file_id: bytes) -> Iterator[tuple[int, int, int, bool]]:
 
 def is_frame_dead(fd: int, location: Location) -> bool:
     """Whether the frame was dropped, as far as its header can tell."""
-    found = decode_frame(
-        os.pread(fd, FRAME_HEADER_SIZE_BYTES, location.offset), seed_of(location.file_id), location.offset
-    )
+    try:
+        header = os.pread(fd, FRAME_HEADER_SIZE_BYTES, location.offset)
+    except OSError:
+        return False
+    found = decode_frame(header, seed_of(location.file_id), location.offset)
     return found is not None and found[2]
 
 

@@ -84,6 +84,7 @@ class LocalDataStore:
             self.disk, self.health, self._epochs, self._ledger, clock, _segment_size_bytes_max(options)
         )
         self._direct_size_bytes_min = options.direct_size_bytes_min
+        self._on_damage: Callable[[str], None] = lambda path: None
         self._descriptors = Descriptors(min(options.descriptors_max, shares(descriptors_granted()).files))
         self._threads = IoThreads(options.io_threads, self.health)
         self._streams = Streams(self.disk, self.health, self._epochs, self._segments, self._threads, self.drop)
@@ -168,6 +169,10 @@ class LocalDataStore:
         offset = where.offset + FRAME_HEADER_SIZE_BYTES if where.kind == FRAME else 0
         return Descriptor(self._name(where), offset, where.length)
 
+    def tell(self, on_damage: Callable[[str], None]) -> None:
+        """From now on call this with the path of each file whose bytes could not be read, on any thread."""
+        self._on_damage = on_damage
+
     # --- freeing ---
 
     def drop(self, location: bytes) -> None:
@@ -217,7 +222,10 @@ class LocalDataStore:
         try:
             return self._descriptors.open(where, self._path(where), wait)
         except (OSError, ShortFile) as error:
-            raise _unreadable(error, where) from error
+            raise self._unreadable(error, where) from error
+        except DataDamaged:
+            self._on_damage(self._name(where))
+            raise
 
     def _fetch(self, file: OpenFile, where: Location, start: int, end: int, wait: bool) -> bytes | None:
         """The verified bytes; None when that needs the disk and `wait` is false."""
@@ -227,8 +235,8 @@ class LocalDataStore:
             return read_blocks(file, where.length, start, end, wait)
         except (OSError, ShortFile, ChecksumMismatch) as error:
             if where.kind == FRAME and is_frame_dead(file.fd, where):
-                raise Missing("The bytes were dropped.") from error
-            raise _unreadable(error, where) from error
+                raise Missing(f"{where} was dropped.") from error
+            raise self._unreadable(error, where) from error
 
     def _fetch_ahead(self, file: OpenFile, where: Location, start: int, stop: int, end: int) -> bytes:
         """As `_fetch`, waiting; asks the kernel for what comes next, so that the reader need not wait again soon."""
@@ -237,6 +245,20 @@ class LocalDataStore:
         if stop < end:
             os.posix_fadvise(file.fd, stop, min(end - stop, READ_AHEAD_SIZE_BYTES), os.POSIX_FADV_WILLNEED)
         return chunk
+
+    def _unreadable(self, error: Exception, where: Location) -> NimbusError:
+        """What it means that a location cannot be read. Its file is not believed any more, unless it is we who lack."""
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            return Overloaded(f"Reading {where}: {error.strerror}.")
+        self._descriptors.forget(where.file_id)
+        self._on_damage(self._name(where))
+        if isinstance(error, FileNotFoundError):
+            return Missing(f"{where} has no file.")
+        if isinstance(error, OSError):
+            return EngineError(f"Reading {where} failed: {error.strerror}.")
+        return DataDamaged(
+            f"{where}: {'the file ends too early' if isinstance(error, ShortFile) else 'wrong checksum'}."
+        )
 
     def _leftovers(self, epoch: int, path: Path) -> Iterator[Location]:
         """What lies in one file from before this start."""
@@ -269,14 +291,3 @@ def open_local(options: Mapping[str, object], data_dir: Path) -> DataStore:
 
 def _segment_size_bytes_max(options: LocalOptions) -> int:
     return min(options.segment_size_bytes_max, file_size_max())
-
-
-def _unreadable(error: Exception, where: Location) -> NimbusError:
-    """What it means that a location cannot be read."""
-    if isinstance(error, FileNotFoundError):
-        return Missing("The bytes were dropped.")
-    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
-        return Overloaded(f"Reading {where}: {error.strerror}.")
-    if isinstance(error, OSError):
-        return EngineError(f"Reading {where} failed: {error.strerror}.")
-    return DataDamaged(f"{where}: {'the file ends too early' if isinstance(error, ShortFile) else 'wrong checksum'}.")

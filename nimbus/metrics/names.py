@@ -47,6 +47,9 @@ ERRORS: Final = _counter(
     "failed authentications.",
     "code",
 )
+DAMAGED: Final = _counter(
+    "nimbus_s3_damaged_total", "Requests that met stored bytes which are damaged, missing or not readable."
+)
 
 # --- the commit thread ----------------------------------------------------------------------------------
 COMMIT_GROUPS: Final = _counter("nimbus_commit_groups_total", "Groups of mutations that shared one write and sync.")
@@ -122,6 +125,7 @@ METRICS: Final = (
     SENT_BYTES,
     REQUESTS_IN_FLIGHT,
     ERRORS,
+    DAMAGED,
     COMMIT_GROUPS,
     COMMIT_MUTATIONS,
     COMMIT_WAITING,

@@ -36,6 +36,7 @@ class RequestMeter:
         self._other = _Cell()
         self._cells = {name: _Cell() for name in operations}
         self._errors: dict[str, int] = {}
+        self._damaged = 0
 
     def count(self, operation: str, status: int, took_ns: int, received_bytes: int, sent_bytes: int) -> None:
         """A request has ended; its status is 0 when no answer went out."""
@@ -50,9 +51,14 @@ class RequestMeter:
         """An error was answered. The code comes from the table of S3's codes."""
         self._errors[code] = self._errors.get(code, 0) + 1
 
+    def count_damage(self) -> None:
+        """Stored bytes could not be had."""
+        self._damaged += 1
+
     def read(self) -> Iterator[Reading]:
         """Every operation that was asked for, and every code that was answered."""
         yield Reading(names.REQUESTS_IN_FLIGHT, self.in_flight)
+        yield Reading(names.DAMAGED, self._damaged)
         for code, count in self._errors.items():
             yield Reading(names.ERRORS, count, (code,))
         for operation, cell in (*self._cells.items(), (OTHER, self._other)):

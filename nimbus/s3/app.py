@@ -19,8 +19,9 @@ import msgspec
 
 from nimbus.auth.api import Head, User, Verified
 from nimbus.auth.chunked import chunk_decoder
-from nimbus.base.errors import NimbusError
+from nimbus.base.errors import DataDamaged, EngineError, NimbusError
 from nimbus.base.limits import KIB
+from nimbus.base.seldom import Seldom
 from nimbus.metrics.requests import RequestMeter
 from nimbus.s3 import codec, identity, router
 from nimbus.s3.api import Context, Reply, ReplyBody, Services
@@ -79,6 +80,7 @@ class App:
         self.services = services
         self.meter = RequestMeter(operation.name for operation in OPERATIONS)
         self._pace = Pace(services.settings.body_rate_bytes_per_s, services.settings.body_grace_s)
+        self._damages = Seldom()
         self.host_id = os.urandom(16).hex()  # the same in every answer of this process
         self._id_prefix = os.urandom(4).hex().upper()
         self._numbers = itertools.count(1)
@@ -125,11 +127,21 @@ class App:
             return error
         if isinstance(error, NimbusError):
             refusal = from_state(error)
-            if refusal.status >= 500:
+            if type(error) in (DataDamaged, EngineError):
+                self._tell_damage(exchange, error)
+            elif refusal.status >= 500:
                 _log.error("request %s: %s", exchange.request_id, error)
             return refusal
         _log.error("request %s failed", exchange.request_id, exc_info=error)
         return S3Error("InternalError")
+
+    def _tell_damage(self, exchange: Exchange, error: NimbusError) -> None:
+        """Of stored bytes that cannot be had: each read is counted, and each place named once a minute."""
+        self.meter.count_damage()
+        repeats = self._damages.due(str(error), self.services.clock.monotonic_s())
+        if repeats is not None:
+            more = f" ({repeats} more times since it was said last)" if repeats else ""
+            _log.error("request %s for %s/%s: %s%s", exchange.request_id, exchange.bucket, exchange.key, error, more)
 
     def _headers(self, exchange: Exchange) -> Headers:
         return [(b"x-amz-request-id", exchange.request_id.encode()), self._host_header, _SERVER]

@@ -152,6 +152,7 @@ class PlaneListener:
         self._lookups = None
         if map is not None and files is not None:
             map.tell(self._plane)
+            files.tell(self._plane.suspect)
             if readers is not None:
                 readers.tell(self._plane)
             self._lookups = Lookups(self._plane, map, files, checks)

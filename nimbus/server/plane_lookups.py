@@ -67,6 +67,8 @@ class LocalFiles(Protocol):
 
     def descriptor(self, location: bytes) -> Descriptor: ...
 
+    def tell(self, on_damage: Callable[[str], None]) -> None: ...
+
 
 # Whether a location is a blob, and the hash that its bytes are checked against.
 Checks = Callable[[bytes], tuple[bool, int]]

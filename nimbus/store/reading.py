@@ -36,7 +36,7 @@ class Reader:
         try:
             return self._at_hand(record.extents, span)
         except Missing as error:
-            raise _vanished(record) from error
+            raise _vanished(record, error) from error
 
     def _at_hand(self, extents: tuple[Extent, ...], span: Span) -> bytes | None:
         if len(extents) == 1:
@@ -69,7 +69,7 @@ class Reader:
                         async for chunk in chunks:
                             yield chunk
         except Missing as error:
-            raise _vanished(record) from error
+            raise _vanished(record, error) from error
         finally:
             release()
 
@@ -87,8 +87,9 @@ class Reader:
                         return
 
 
-def _vanished(record: Object) -> DataDamaged:
-    return DataDamaged(f"The bytes of an object of {record.size} bytes from {record.modified_iso} are not there.")
+def _vanished(record: Object, error: Missing) -> DataDamaged:
+    text = f"The bytes of an object of {record.size} bytes from {record.modified_iso} are not there. {error}"
+    return DataDamaged(text)
 
 
 def _closable(iterator: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:

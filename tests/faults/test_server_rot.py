@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import mmap
 import os
-import secrets
-import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, HTTPClientError, ResponseStreamingError
 
-from tests.faults.busy_writers import BUCKET, KIB, MIB, client_of
+from tests.faults.busy_writers import KIB, MIB
+from tests.faults.damaged_store import DamagedStore, damaged_store
 from tests.faults.mounts import LoopDisk, loop_disk
-from tests.faults.server_process import DATA_PLANES, SERVE, Started, started
+from tests.faults.server_process import DATA_PLANES
 from tests.wire.page_cache import evict
 
 pytestmark = pytest.mark.serial
@@ -30,59 +26,15 @@ SIZES = [KIB, 64 * KIB, MIB, 9 * MIB]
 BELIEVED_S = 0.6  # longer than NB_RECENT_MS of nimbus/_native/plane/trust.h, and a tick
 
 
-class Rotting:
-    """A server whose disk can rot."""
-
-    def __init__(self, disk: LoopDisk, server: Started) -> None:
-        self.disk = disk
-        self.server = server
-        self.s3: Any = client_of(server.port)
-        self.s3.create_bucket(Bucket=BUCKET)
-
-    def put(self, key: str, size: int) -> bytes:
-        content = secrets.token_bytes(size)
-        self.s3.put_object(Bucket=BUCKET, Key=key, Body=content)
-        return content
-
-    def get(self, key: str, **arguments: Any) -> bytes | None:
-        """What came whole; None: S3's error, or an answer cut off."""
-        try:
-            return bytes(self.s3.get_object(Bucket=BUCKET, Key=key, **arguments)["Body"].read())
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "InternalError":
-                raise
-            return None
-        except (ResponseStreamingError, HTTPClientError):
-            return None
-
-    def place_of(self, content: bytes) -> tuple[Path, int]:
-        """The file where these bytes lie, and where in it."""
-        for path in (self.disk.root / "store" / "data").rglob("*"):
-            if path.is_file() and (at := path.read_bytes().find(content[:64])) >= 0:
-                return path, at
-        raise AssertionError("no file holds them")
-
-    def ends(self) -> str:
-        """Stop it; what it said on standard error."""
-        self.s3.close()
-        self.server.signal(signal.SIGTERM)
-        status, _, errors = self.server.ended()
-        assert (status, "Traceback" in errors) == (0, False), errors
-        return errors
-
-
-@contextmanager
-def rotting(tmp_path: Path, data_plane: str) -> Iterator[Rotting]:
-    (tmp_path / "nimbus.toml").write_text("[data.options]\nreserve_bytes = 0\n")
-    with loop_disk(tmp_path, 256 * MIB) as disk:
-        place = ("--config", "nimbus.toml", "--data", str(disk.root / "store"), "--listen", "127.0.0.1:0")
-        with started((*SERVE, *place, "--data-plane", data_plane), cwd=tmp_path) as server:
-            yield Rotting(disk, server)
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[LoopDisk]:
+    with loop_disk(tmp_path, 256 * MIB) as mounted:
+        yield mounted
 
 
 @pytest.fixture(params=DATA_PLANES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rotting]:
-    with rotting(tmp_path, request.param) as running:
+def store(request: pytest.FixtureRequest, tmp_path: Path, disk: LoopDisk) -> Iterator[DamagedStore]:
+    with damaged_store(tmp_path, disk.root / "store", request.param) as running:
         yield running
 
 
@@ -152,26 +104,28 @@ Rot = Callable[[Path, Path, bytes, int], None]
 
 
 @pytest.mark.parametrize("rot", ROT)
-def test_what_rots_between_two_reads_is_never_served(store: Rotting, rot: Rot) -> None:
+def test_what_rots_between_two_reads_is_never_served(store: DamagedStore, disk: LoopDisk, rot: Rot) -> None:
     for size in SIZES:
         content = store.put("object", size)
         path, at = store.place_of(content)
         for _ in range(3):
             assert store.get("object") == content
         time.sleep(BELIEVED_S)
-        rot(path, store.disk.image, content, at)
+        rot(path, disk.image, content, at)
         assert store.get("object") in (None, content), f"{size} bytes"
         assert store.get("object") in (None, content), f"{size} bytes, again"
         assert store.get("object", Range=f"bytes={size // 2}-") in (None, content[size // 2 :]), f"end of {size} bytes"
 
 
 @pytest.mark.parametrize("rot", [beneath, written_over])
-def test_a_range_that_notices_rot_ends_the_trust_in_the_whole_object(store: Rotting, rot: Rot) -> None:
+def test_a_range_that_notices_rot_ends_the_trust_in_the_whole_object(
+    store: DamagedStore, disk: LoopDisk, rot: Rot
+) -> None:
     content = store.put("object", MIB)
     path, at = store.place_of(content)
     for _ in range(3):
         assert store.get("object") == content
-    rot(path, store.disk.image, content, at)
+    rot(path, disk.image, content, at)
     middle = MIB // 2
     assert store.get("object", Range=f"bytes={middle}-{middle + 99}") is None
     assert store.get("object") is None

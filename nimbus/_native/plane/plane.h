@@ -42,6 +42,8 @@ enum {
     NB_DRAIN_SIZE_BYTES_MAX = 8 << 20, /* of a body that nobody wants; drain_size_bytes_max of nimbus/s3/api.py */
     NB_TICK_MS = 1000,                     /* how often a body's pace is looked at */
     NB_UNACKNOWLEDGED_MS_MAX = 900000,     /* a peer that makes no room for so long is gone, whatever it has earned */
+    NB_DAMAGES_TOLD = 256,                 /* damaged files that are remembered as told of */
+    NB_DAMAGE_TOLD_S = 60,
     NB_ACCEPT_PAUSE_MS = 100,              /* after the process ran out of descriptors */
 };
 
@@ -207,6 +209,7 @@ struct nb_plane {
     nb_cache cache;
     nb_queue lookups, disk_jobs;
     nb_tickets tickets;
+    _Atomic uint64_t damages_told[NB_DAMAGES_TOLD]; /* hash of a path, and when */
     nb_intake *intake;
     pthread_t disk_threads[NB_DISK_THREADS_MAX];
     unsigned disk_thread_count;

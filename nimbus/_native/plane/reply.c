@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "plane/disk.h"
+#include "plane/notice.h"
 
 enum { PAGE_SIZE_BYTES = 4096 };
 
@@ -149,11 +150,32 @@ void nb_reply_end(nb_conn *conn) {
     free(reply);
 }
 
+/* Whether nobody was told of this file within a minute. Two that share a slot may be told more often. */
+static bool is_untold(nb_plane *plane, const char *path) {
+    uint64_t hash = nb_hash(path, strlen(path)), now_s = nb_now_s();
+    _Atomic uint64_t *told = &plane->damages_told[hash % NB_DAMAGES_TOLD];
+    uint64_t last = atomic_exchange(told, hash >> 32 << 32 | now_s);
+    bool is_told = last >> 32 == hash >> 32 && now_s - (uint32_t)last < NB_DAMAGE_TOLD_S;
+    if (is_told)
+        atomic_store(told, last);
+    return !is_told;
+}
+
+static void tell_damage(nb_conn *conn, const nb_extent *extent, uint64_t at, nb_status status) {
+    static const char *const reasons[] = {
+        [NB_SHORT] = "the file ends too early", [NB_MISMATCH] = "wrong checksum", [NB_FAILED] = "it cannot be read"};
+    if (is_untold(conn->worker->plane, extent->file->path))
+        nb_notice(NB_NOTICE_ERROR, "an answer was cut off: %s from byte %llu on: %s", extent->file->path,
+                  (unsigned long long)(extent->offset + (at - extent->at)), reasons[status]);
+}
+
 void nb_reply_fail(nb_conn *conn, nb_status status) {
     if (status == NB_WOULD_BLOCK) /* the disk pool has too much to do */
         return;
-    conn->reply->is_unreadable = true;
+    nb_reply *reply = conn->reply;
+    reply->is_unreadable = true;
     nb_count(&conn->worker->metrics.unreadable, 1);
+    tell_damage(conn, extent_at(reply->entry, reply->at), reply->at, status);
 }
 
 static bool is_dead(const nb_entry *entry, int64_t now_ms, int64_t for_ms) {
