@@ -51,8 +51,11 @@ def check_copy_source(record: Object, conditions: ReadConditions, now_ms: int) -
         raise precondition_failed(conditions.prefix + failed)
 
 
-def write_condition(if_match: str | None, if_none_match: str | None) -> Condition | None:
-    """The condition of a write, decided on the object that the write would replace. Raises NotImplemented."""
+def write_condition(if_match: str | None, if_none_match: str | None, begun_ms: int | None = None) -> Condition | None:
+    """The condition of a write, decided on the object that the write would replace. Raises NotImplemented.
+
+    `begun_ms` is when a write of many requests began: an object of a later time has come in between.
+    """
     if if_match is not None and if_none_match is not None:
         raise _not_for_writes("If-Match,If-None-Match", "Multiple conditional request headers present in the request")
     if if_none_match is not None:
@@ -61,7 +64,7 @@ def write_condition(if_match: str | None, if_none_match: str | None) -> Conditio
         return _check_absent
     if if_match == "*":
         raise _not_taken("If-Match")
-    return None if if_match is None else _same_entity(if_match)
+    return None if if_match is None else _same_entity(if_match, begun_ms)
 
 
 def delete_condition(
@@ -80,12 +83,14 @@ def _check_absent(present: Object | None) -> None:
         raise precondition_failed("If-None-Match")
 
 
-def _same_entity(if_match: str) -> Condition:
+def _same_entity(if_match: str, begun_ms: int | None = None) -> Condition:
     def check(present: Object | None) -> None:
         if present is None:
             raise S3Error("NoSuchKey")
         if not _is_named(if_match, present.etag, is_strong=True):
             raise precondition_failed("If-Match")
+        if begun_ms is not None and present.modified_ms > begun_ms:
+            raise S3Error("ConditionalRequestConflict", Condition="If-Match")
 
     return check
 

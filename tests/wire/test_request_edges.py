@@ -121,6 +121,28 @@ def test_conditions_that_a_write_does_not_have_are_refused_by_name(size: int, cl
     assert code_of(client.copy_object, **absent, **source) == ABSENT_CODE
 
 
+def test_an_upload_in_parts_that_was_overtaken_conflicts(client: Any, bucket: str) -> None:
+    """Recorded from AWS: 409, also when the bytes that came in between are the same; a new upload goes through."""
+    where = {"Bucket": bucket, "Key": "key"}
+
+    def complete(upload_id: str, etag: str) -> Any:
+        part = client.upload_part(**where, UploadId=upload_id, PartNumber=1, Body=b"test")["ETag"]
+        parts = {"Parts": [{"PartNumber": 1, "ETag": part}]}
+        return client.complete_multipart_upload(**where, UploadId=upload_id, MultipartUpload=parts, IfMatch=etag)
+
+    etag = client.put_object(**where, Body=b"test")["ETag"]
+    upload_id = client.create_multipart_upload(**where)["UploadId"]
+    assert client.put_object(**where, Body=b"test")["ETag"] == etag
+    refusal = refusal_of(complete, upload_id=upload_id, etag=etag)
+    assert (refusal["status"], refusal["Code"]) == (409, "ConditionalRequestConflict")
+    assert refusal["Condition"] == "If-Match"
+    client.delete_object(**where)
+    assert code_of(complete, upload_id=upload_id, etag=etag) == ABSENT_CODE
+    client.put_object(**where, Body=b"test")
+    assert code_of(complete, upload_id=upload_id, etag=etag) == (409, "ConditionalRequestConflict")
+    assert complete(client.create_multipart_upload(**where)["UploadId"], etag)["ETag"].endswith('-1"')
+
+
 def test_a_date_in_the_future_is_no_condition(client: Any, bucket: str) -> None:
     """RFC 9110, 13.1.3, and recorded from AWS, for reads and for sources of copies."""
     where = {"Bucket": bucket, "Key": "key"}

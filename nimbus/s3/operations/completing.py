@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 from urllib.parse import quote
 
+from nimbus.base.errors import UploadMissing
+from nimbus.base.limits import PART_NUMBER_MAX
 from nimbus.s3 import model
 from nimbus.s3.api import Context, Reply
 from nimbus.s3.checksums import (
@@ -29,7 +31,6 @@ from nimbus.s3.conditions import write_condition
 from nimbus.s3.declared import more_than_one
 from nimbus.s3.errors import S3Error
 from nimbus.s3.operations.attributes import CHECKSUM_FIELDS, checksum_fields
-from nimbus.s3.operations.multipart import check_part_number
 from nimbus.s3.operations.objects import check_early
 from nimbus.store.api import CompletedPart, Digests
 from nimbus.store.records import Upload, UploadedPart
@@ -52,7 +53,8 @@ async def complete_multipart_upload(ctx: Context, request: model.CompleteMultipa
     except S3Error:
         await check_upload(ctx, request.upload_id)
         raise
-    condition = write_condition(request.if_match, request.if_none_match)
+    begun_ms = None if request.if_match is None else await _begun_ms(ctx, request.upload_id)
+    condition = write_condition(request.if_match, request.if_none_match, begun_ms)
     await check_early(ctx, condition)
     record = await ctx.store.complete_upload(
         ctx.bucket, ctx.key, request.upload_id, parts, _digests_of(request, expected), condition
@@ -71,6 +73,14 @@ async def complete_multipart_upload(ctx: Context, request: model.CompleteMultipa
     )
 
 
+async def _begun_ms(ctx: Context, upload_id: str) -> int | None:
+    """When the upload was begun; None when it is not there, which the completion has its own words for."""
+    try:
+        return (await ctx.store.find_upload(ctx.bucket, ctx.key, upload_id)).initiated_ms
+    except UploadMissing:
+        return None
+
+
 # --- what the request says by itself ----------------------------------------------------------------------
 
 
@@ -85,9 +95,19 @@ def _named(document: model.CompletedMultipartUpload | None) -> Sequence[model.Co
 def _completed_part(part: model.CompletedPart) -> CompletedPart:
     if part.part_number is None or part.etag is None:
         raise S3Error("MalformedXML")
-    check_part_number(part.part_number)
+    _check_part_number(part.part_number)
     _check_one_checksum(_checksums_of(part))
     return CompletedPart(part.part_number, part.etag.strip('"'))
+
+
+def _check_part_number(number: int) -> None:
+    if not 1 <= number <= PART_NUMBER_MAX:
+        raise S3Error(
+            "InvalidArgument",
+            f"Part number must be an integer between 1 and {PART_NUMBER_MAX}, inclusive",
+            ArgumentName="partNumber",
+            ArgumentValue=number,
+        )
 
 
 def _checksums_of(part: model.CompletedPart) -> dict[str, str]:

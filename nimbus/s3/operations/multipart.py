@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from nimbus.base.limits import PART_NUMBER_MAX, PART_SIZE_BYTES_MAX
+from nimbus.base.limits import PART_SIZE_BYTES_MAX
 from nimbus.base.span import Span
 from nimbus.s3 import model
 from nimbus.s3.api import Context, Reply
@@ -199,17 +199,6 @@ def _shown(upload: Upload, part: UploadedPart) -> dict[str, Any]:
     """A part's checksum, when the upload was created with one."""
     name = upload.checksum_algorithm
     return {CHECKSUM_FIELDS[name]: part.checksums[name]} if name in part.checksums else {}
-
-
-def check_part_number(number: int) -> None:
-    """Raises InvalidArgument."""
-    if not 1 <= number <= PART_NUMBER_MAX:
-        raise S3Error(
-            "InvalidArgument",
-            f"Part number must be an integer between 1 and {PART_NUMBER_MAX}, inclusive",
-            ArgumentName="partNumber",
-            ArgumentValue=number,
-        )
 
 
 def _moment(ms: int) -> datetime:
