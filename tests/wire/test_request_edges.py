@@ -335,7 +335,8 @@ def test_what_is_no_copy_source_is_refused_alike_by_both_copies(source: str, mes
     """The first was recorded from AWS, the words of the others stand in a public suite that is held to it."""
     upload_id = raw.client.create_multipart_upload(Bucket=raw.bucket, Key="copy")["UploadId"]
     headers = {"x-amz-copy-source": source.format(raw.bucket)}
-    for target in ("/copy", f"/copy?partNumber=1&uploadId={upload_id}"):
+    parts = [f"/copy?partNumber=1&uploadId={number}" for number in (upload_id, "0" * 32, "mock-upload-id")]
+    for target in ("/copy", *parts):
         answer = ask(raw, "PUT", target, **headers)
         assert (answer.status, answer.code) == (400, "InvalidArgument")
         assert f"<Message>{message}</Message>".encode() in answer.body

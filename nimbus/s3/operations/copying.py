@@ -37,7 +37,7 @@ async def copy_object(ctx: Context, request: model.CopyObjectRequest) -> Reply:
     directive = request.metadata_directive
     algorithm = request.checksum_algorithm
     condition = write_condition(request.if_match, request.if_none_match)
-    source = await find_source(ctx, request)
+    source = await find_source(ctx, request, split_copy_source(request.copy_source))
     record = source.record
     if record.size > PUT_SIZE_BYTES_MAX:
         raise S3Error(
@@ -67,9 +67,11 @@ async def copy_object(ctx: Context, request: model.CopyObjectRequest) -> Reply:
     )
 
 
-async def find_source(ctx: Context, request: model.CopyObjectRequest | model.UploadPartCopyRequest) -> Source:
-    """The source that the headers name. Raises AccessDenied, NoSuchKey, PreconditionFailed."""
-    bucket, key, version_id = split_copy_source(request.copy_source)
+async def find_source(
+    ctx: Context, request: model.CopyObjectRequest | model.UploadPartCopyRequest, named: tuple[str, str, str]
+) -> Source:
+    """The source that the headers name, as they were split. Raises AccessDenied, NoSuchKey, PreconditionFailed."""
+    bucket, key, version_id = named
     check_version(version_id or None)
     try:
         await permit_source(ctx.store, ctx.user, "s3:GetObject", bucket, ctx.headers)

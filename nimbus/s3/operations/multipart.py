@@ -22,6 +22,7 @@ from nimbus.s3.operations.copying import copy_span, find_source
 from nimbus.s3.operations.listing import common_prefixes, encoding, page_limit
 from nimbus.s3.operations.objects import take_in
 from nimbus.s3.ranges import parse_copy_range
+from nimbus.s3.router import split_copy_source
 from nimbus.store.api import Digests
 from nimbus.store.records import Upload, UploadedPart
 
@@ -87,8 +88,9 @@ def check_part_checksum(upload: Upload, given: str | None) -> None:
 
 async def upload_part_copy(ctx: Context, request: model.UploadPartCopyRequest) -> Reply:
     """Store a part with bytes of another object."""
+    named = split_copy_source(request.copy_source)
     upload = await ctx.store.find_upload(ctx.bucket, ctx.key, request.upload_id)
-    record = (await find_source(ctx, request)).record
+    record = (await find_source(ctx, request, named)).record
     span = Span(0, record.size)
     if request.copy_source_range is not None:
         span = parse_copy_range(request.copy_source_range, record.size)
