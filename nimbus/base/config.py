@@ -105,6 +105,13 @@ class MetadataConfig(Table, frozen=True, kw_only=True):
     options: Annotated[
         dict[str, OptionValue], Meta(description="Handed to the engine as they are; its own page documents them.")
     ] = {}
+    damaged: Annotated[
+        Literal["refuse", "skip"],
+        Meta(
+            description="What a listing does with metadata that cannot be read: refuse fails it, skip leaves that out; "
+            "either way the log names it."
+        ),
+    ] = "refuse"
 
 
 class DataConfig(Table, frozen=True, kw_only=True):
@@ -116,6 +123,15 @@ class DataConfig(Table, frozen=True, kw_only=True):
     options: Annotated[
         dict[str, OptionValue], Meta(description="Handed to the engine as they are; its own page documents them.")
     ] = {}
+    quarantine_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=315_360_000,
+            description="Seconds for which bytes that an unclean stop left, and that no metadata names, are kept "
+            "before they are compared once more and dropped.",
+        ),
+    ] = 604_800.0
 
 
 class Config(Table, frozen=True, kw_only=True):

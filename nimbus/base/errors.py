@@ -164,12 +164,31 @@ class DataDamaged(EngineError):
     """Stored bytes do not match their checksum; they are not handed out."""
 
 
+class RowsUnreadable(DataDamaged):
+    """A run of metadata rows cannot be read."""
+
+    def __init__(self, detail: str, rows: list[tuple[bytes, bytes]], start: bytes, end: bytes) -> None:
+        """`rows` were read before it; it goes from after the last of them, `start`, to the next readable row, `end`."""
+        super().__init__(detail)
+        self.rows = rows
+        self.start = start
+        self.end = end
+
+
 class DirectoryLocked(EngineError):
     """Another process uses this data directory."""
 
 
 class DirectoryDamaged(EngineError):
     """The data directory cannot be opened."""
+
+
+class StrangersMet(EngineError):
+    """Data and metadata do not belong together; nothing was touched."""
+
+
+class MetadataBehind(EngineError):
+    """Metadata is missing that was on the disk already; nothing was touched."""
 
 
 class EngineClosed(EngineError):

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+from functools import partial
 from typing import Any, get_args
 
 from nimbus.base.config import LogLevel
 from nimbus.base.config_sources import config_path, load
+from nimbus.base.errors import ConfigInvalid
+from nimbus.server.graph import node
+from nimbus.server.halves import Consent
 from nimbus.server.notices import fail
 from nimbus.server.run import serve
 
@@ -43,6 +47,12 @@ OPTIONS = (
     ("--admin", "[HOST:]PORT", "admin", "address for /metrics and /health, on loopback unless HOST is given"),
 )
 
+# What the operator agrees to for one start; option, help
+CONSENTS = (
+    ("--accept-loss", "start although metadata is missing or not that of the data; deletes nothing (docs/damage.md)"),
+    ("--empty-quarantine", "drop at once, not after a time, what no metadata names (docs/damage.md)"),
+)
+
 
 def add_to(commands: Any) -> None:
     """Add the command to the parser."""
@@ -66,6 +76,8 @@ def add_to(commands: Any) -> None:
         dest="log_level",
         help="least grave notice on standard error (default: info)",
     )
+    for option, text in CONSENTS:
+        parser.add_argument(option, action="store_true", help=text)
     parser.set_defaults(run=run, fail=fail)
 
 
@@ -75,4 +87,15 @@ def run(arguments: argparse.Namespace) -> None:
     overrides = {key: value for key, value in named.items() if value is not None}
     path = config_path(arguments.config, os.environ)
     loaded = load(path, os.environ, overrides)
-    serve(loaded.config, loaded.notices, reread=lambda: load(path, os.environ, overrides).config)
+    if arguments.accept_loss and arguments.empty_quarantine:
+        raise ConfigInvalid(
+            "--empty-quarantine would delete what --accept-loss leaves without a name; start with one, look, and start "
+            "with the other"
+        )
+    consent = Consent(accepts_loss=arguments.accept_loss, empties_quarantine=arguments.empty_quarantine)
+    serve(
+        loaded.config,
+        loaded.notices,
+        partial(node, consent=consent),
+        reread=lambda: load(path, os.environ, overrides).config,
+    )

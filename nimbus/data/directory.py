@@ -2,6 +2,7 @@
 
     FORMAT        the one line `nimbus-data 1`; without it nothing here is touched
     LOCK          held by flock while a process uses the directory
+    IDENTITY      which store the bytes are of (store/identity.py); made and read by the server
     CHECKPOINT    {"floor": n}: every file in an epoch below n is settled, that is, named by a record or dropped
     000012/34/    epoch 0x1234: segments and blobs that were begun in one stretch of time (epochs.py)
 
@@ -55,7 +56,7 @@ class Directory:
 
     def epoch_name(self, epoch: int) -> str:
         """The same as text, for those who ask often: a Path takes as long to make as all else of a look-up."""
-        return f"{self._root_name}/{epoch // _EPOCHS_EACH:06x}/{epoch % _EPOCHS_EACH:02x}"
+        return epoch_name(self._root_name, epoch)
 
     def write_floor(self, floor: int) -> None:
         """Keep the floor, durably. Raises OSError."""
@@ -98,6 +99,11 @@ class Directory:
         if high < 0:
             return -1
         return high * _EPOCHS_EACH + max(_largest_name(self.root / f"{high:06x}", 2), 0)
+
+
+def epoch_name(root: str, epoch: int) -> str:
+    """Where the files of an epoch lie below the data directory `root`."""
+    return f"{root}/{epoch // _EPOCHS_EACH:06x}/{epoch % _EPOCHS_EACH:02x}"
 
 
 def _largest_name(directory: Path, digits: int) -> int:

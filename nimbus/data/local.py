@@ -20,6 +20,7 @@ from nimbus._native.blocks import (
     ChecksumMismatch,
     OpenFile,
     ShortFile,
+    frame_size,
     read_blocks,
     read_frame,
 )
@@ -38,13 +39,13 @@ from nimbus.data.disk import Disk, Health, reserve_default_bytes
 from nimbus.data.epochs import Epochs
 from nimbus.data.foreign import ForeignBlob
 from nimbus.data.ledger import Ledger, is_frame_dead
-from nimbus.data.location import BLOB, FRAME, Location, unpack
+from nimbus.data.local_traces import LocalTraces, file_name
+from nimbus.data.location import FRAME, Location, unpack
 from nimbus.data.punches import Punches
 from nimbus.data.segments import SEGMENT_SUFFIX, Segments
 from nimbus.data.streams import IoThreads, Streams
 
 READ_AHEAD_SIZE_BYTES: Final = 4 * MIB  # asked for once a sequential reader had to wait for the disk
-_SUFFIXES: Final = {FRAME: SEGMENT_SUFFIX, BLOB: BLOB_SUFFIX}
 
 
 class LocalOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -164,6 +165,16 @@ class LocalDataStore:
     def size(self, location: bytes) -> int:
         return unpack(location).length
 
+    def footprint(self, location: bytes) -> int:
+        """How many bytes of the disk come back when the location is dropped, about. Blocking."""
+        where = unpack(location)
+        if where.kind == FRAME:
+            return frame_size(where.length)
+        try:
+            return os.stat(self._name(where)).st_blocks * 512
+        except FileNotFoundError:
+            return 0
+
     def descriptor(self, location: bytes) -> Descriptor:
         where = unpack(location)
         offset = where.offset + FRAME_HEADER_SIZE_BYTES if where.kind == FRAME else 0
@@ -276,17 +287,24 @@ class LocalDataStore:
         return Path(self._name(where))
 
     def _name(self, where: Location) -> str:
-        return f"{self._directory.epoch_name(where.epoch)}/{where.file_id.hex()}{_SUFFIXES[where.kind]}"
+        return f"{self._directory.epoch_name(where.epoch)}/{file_name(where)}"
 
 
-@takes(LocalOptions)
-def open_local(options: Mapping[str, object], data_dir: Path) -> DataStore:
+class LocalEngine:
     """The factory for the registry: the engine in the folder `data` of the data directory."""
-    try:
-        checked = msgspec.convert(options, LocalOptions)
-    except msgspec.ValidationError as error:
-        raise ConfigInvalid(f"Options of the local data engine: {error}.") from error
-    return LocalDataStore(data_dir / "data", checked)
+
+    def __call__(self, options: Mapping[str, object], data_dir: Path) -> DataStore:
+        try:
+            checked = msgspec.convert(options, LocalOptions)
+        except msgspec.ValidationError as error:
+            raise ConfigInvalid(f"Options of the local data engine: {error}.") from error
+        return LocalDataStore(data_dir / "data", checked)
+
+    def traces(self, options: Mapping[str, object], data_dir: Path) -> LocalTraces:
+        return LocalTraces(data_dir / "data")
+
+
+open_local: Final = takes(LocalOptions)(LocalEngine())
 
 
 def _segment_size_bytes_max(options: LocalOptions) -> int:

@@ -17,6 +17,7 @@ from nimbus.base.ids import ID_SIZE_BYTES, new_id
 from nimbus.base.limits import READ_SIZE_BYTES
 from nimbus.base.registry import NoOptions, takes
 from nimbus.data.api import Capabilities, DataStore, Descriptor, Writer
+from nimbus.data.traces import UnknownTraces
 
 _LOCATION: Final = struct.Struct(f"<{ID_SIZE_BYTES}sQQ")
 
@@ -118,12 +119,19 @@ class _MemoryWriter:
         self._chunks.clear()
 
 
-@takes(NoOptions)
-def open_memory(options: Mapping[str, object], data_dir: Path) -> DataStore:
+class MemoryEngine:
     """The factory for the registry. Takes no options."""
-    if options:
-        raise ConfigInvalid(f"The memory data engine has no option {sorted(options)[0]!r}.")
-    return MemoryDataStore()
+
+    def __call__(self, options: Mapping[str, object], data_dir: Path) -> DataStore:
+        if options:
+            raise ConfigInvalid(f"The memory data engine has no option {sorted(options)[0]!r}.")
+        return MemoryDataStore()
+
+    def traces(self, options: Mapping[str, object], data_dir: Path) -> UnknownTraces:
+        return UnknownTraces(None)
+
+
+open_memory: Final = takes(NoOptions)(MemoryEngine())
 
 
 def _unpack(location: bytes) -> tuple[bytes, int, int]:

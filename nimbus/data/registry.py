@@ -6,7 +6,7 @@ The configuration names an engine; an installed package offers one with
     mybackend = "my_package.data:open_backend"
 
 and a program that embeds the store with `register("mybackend", open_backend)`. A factory gets the options of
-the configuration and the data directory, and returns a `DataStore`.
+the configuration and the data directory, and returns a `DataStore`. It may offer `traces` besides (traces.py).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Final
 
 from nimbus.base.registry import Registry
 from nimbus.data.api import DataStore
+from nimbus.data.traces import Traces, UnknownTraces
 
 ENTRY_POINTS: Final = "nimbus.data"
 
@@ -31,3 +32,9 @@ check_options = _engines.check_options
 def open_store(name: str, options: Mapping[str, object], data_dir: Path) -> DataStore:
     """Open the engine called `name`. Raises `ConfigInvalid`, and what opening raises."""
     return _engines.find(name)(options, data_dir)
+
+
+def traces_of(name: str, options: Mapping[str, object], data_dir: Path) -> Traces:
+    """What can be seen of the engine called `name` before it is opened. Raises `ConfigInvalid`."""
+    look: Callable[[Mapping[str, object], Path], Traces] | None = getattr(_engines.find(name), "traces", None)
+    return UnknownTraces(data_dir / f"{name}.identity") if look is None else look(options, data_dir)

@@ -76,6 +76,8 @@ class MetadataBackend(Protocol):
 class OrderedMap(Protocol):
     """An ordered map with atomic steps. Called from several threads at once.
 
+    It may have a `doubt`: "lost" when rows are missing that were durable, "unproved" when they may be, else "".
+
     `get` and `range` show what is durable, and the newest of that: every step whose `txn` returned, none that a power
     cut can still take back.
     """

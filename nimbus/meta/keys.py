@@ -9,6 +9,9 @@
     U open uploads        U bucket_id escaped(key) END upload_id                  Upload
     P parts of uploads    P upload_id number                                      UploadedPart
     G garbage queue       G time_ms unique_id                                     Garbage
+    I identity            I                                                       16 bytes: of the store
+                          I data_id                                               Pairing (store/identity.py)
+    Q quarantine          Q data_id location                                      Quarantined (store/quarantine.py)
 
 Every id is 16 opaque bytes and every number 4 (times: 8) bytes, highest first, so both sort as they are and
 end by themselves. An object's key is any bytes, NUL too. Last in its row it needs neither escape nor end:
@@ -31,11 +34,13 @@ from nimbus.base.ids import ID_SIZE_BYTES
 FORMAT: Final = b"F"
 BUCKETS: Final = b"B"
 GARBAGE: Final = b"G"
+IDENTITY: Final = b"I"
 
 _OBJECTS = b"O"
 _MANIFESTS = b"M"
 _UPLOADS = b"U"
 _PARTS = b"P"
+_QUARANTINE = b"Q"
 
 _NUMBER_SIZE_BYTES = 4
 _TIME_SIZE_BYTES = 8
@@ -152,6 +157,24 @@ def garbage(time_ms: int, unique_id: bytes) -> bytes:
 def garbage_time_ms(row: bytes) -> int:
     """The time in a garbage row."""
     return int.from_bytes(row[1 : 1 + _TIME_SIZE_BYTES])
+
+
+# --- whose the bytes are --------------------------------------------------------------------------------
+
+
+def pairing(data_id: bytes) -> bytes:
+    """The row that says which start of the store a data directory and this map had in common."""
+    return IDENTITY + data_id
+
+
+def quarantine(data_id: bytes) -> bytes:
+    """Prefix of what waits in a data directory to be dropped. Append a location for its row."""
+    return _QUARANTINE + data_id
+
+
+def quarantined_location(row: bytes) -> bytes:
+    """The location in a row of the quarantine."""
+    return row[_BODY:]
 
 
 def _escaped(key: bytes) -> bytes:

@@ -6,7 +6,8 @@ RocksDB itself shows a write at once; here nobody sees it before it is synced: w
 that it is about are read from a snapshot of what was there before (`_Unsynced`), all others as ever. Iterators
 read one snapshot. RocksDB checks a checksum on every block it reads and, on opening, every record of the log: a
 record cut off at the log's end was never acknowledged and is dropped, any other damage refuses to open. What a
-killed process left in the log without a sync goes into a synced table before anybody reads it.
+killed process left in the log without a sync goes into a synced table before anybody reads it. What is missing of what
+was durable already is told by a witness beside the folder (witness.py), before anything in the folder is changed.
 
 Must always hold: no reader is told what a power cut can still take back; after a failed write or sync nothing is
 written any more until the directory is opened anew, because a failed fsync leaves unknown what is on the disk;
@@ -19,12 +20,13 @@ import logging
 import os
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Annotated, Final
+from typing import Final
 
-import msgspec
 from rocksdict import (
+    AccessType,
     BlockBasedOptions,
     Cache,
     DbClosedError,
@@ -40,7 +42,6 @@ from rocksdict import (
 
 from nimbus.base.descriptors import descriptors_granted, shares
 from nimbus.base.errors import (
-    ConfigInvalid,
     DataDamaged,
     DirectoryDamaged,
     DirectoryGone,
@@ -49,32 +50,45 @@ from nimbus.base.errors import (
     EngineClosed,
     EngineError,
     FileTooLarge,
+    MetadataBehind,
     NamesExhausted,
     QuotaExhausted,
+    RowsUnreadable,
     SpaceExhausted,
     StoreReadOnly,
 )
 from nimbus.base.limits import MIB
 from nimbus.base.registry import takes
-from nimbus.base.volumes import look_at, metadata_share
+from nimbus.base.volumes import look_at
 from nimbus.meta.api import Capabilities
 from nimbus.meta.ballast import Ballast
+from nimbus.meta.damage import first_readable, last_readable
 from nimbus.meta.envelope import check_batch
+from nimbus.meta.rocksdb_options import CAPABILITIES, RocksOptions, options_of, reserves_of
 from nimbus.meta.spare_names import SpareNames
-
-CAPABILITIES: Final = Capabilities(
-    value_size_bytes_max=16 * MIB,
-    txn_ops_max=100_000,
-    txn_size_bytes_max=64 * MIB,
-    linearizable=True,
-    shared=False,
-    durable=True,
+from nimbus.meta.witness import (
+    DAMAGE_ADVICE,
+    WITNESS_NAME,
+    Witness,
+    check_tables,
+    has_database,
+    missing_of,
+    open_witness,
+    recorded,
 )
+
 LOG_SIZE_BYTES_MAX: Final = 64 * MIB  # replayed on opening after a crash: a quarter of a second
-OPTION_BYTES_MAX: Final = 1 << 40  # of any option; beyond it nobody means it
 TABLE_SIZE_BYTES: Final = 64 * MIB
 BACKGROUND_JOBS: Final = 2  # flushes and compactions beside the threads that serve
 BLOOM_BITS_PER_KEY: Final = 10  # one absent key in a hundred is looked for on disk
+
+LOST: Final = "lost"  # rows are missing that were durable, and the operator knows
+UNPROVED: Final = "unproved"  # rows may be missing
+
+_BEHIND_ADVICE: Final = (
+    "Bring back the file or the folder as it was, or restore a backup (docs/damage.md); --accept-loss goes on without "
+    "the objects that this costs and deletes nothing."
+)
 
 _NOT_IN_SNAPSHOT: Final = "key not found"  # what rocksdict says of a row that a snapshot lacks
 
@@ -84,7 +98,8 @@ _logger = logging.getLogger(__name__)
 _OPENING_ERRORS: Final = (
     ("No space left", SpaceExhausted, "Free some space on its disk and start again."),
     ("LOCK", DirectoryLocked, "Stop the other process, or give this one a directory of its own."),
-    ("Corruption", DirectoryDamaged, "Its metadata is damaged; restore it from a backup or a replica."),
+    ("Corruption", DirectoryDamaged, DAMAGE_ADVICE),
+    ("No such file", DirectoryDamaged, DAMAGE_ADVICE),
     ("", DirectoryDamaged, ""),
 )
 _RUNNING_ERRORS: Final = (
@@ -95,17 +110,6 @@ _RUNNING_ERRORS: Final = (
     ("Corruption", DataDamaged, ""),
     ("", EngineError, ""),
 )
-
-
-class RocksOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the configuration may say of this engine."""
-
-    block_cache_size_bytes: Annotated[int, msgspec.Meta(ge=MIB, le=OPTION_BYTES_MAX)] = (
-        64 * MIB
-    )  # blocks kept uncompressed in memory
-    # Two of the one before writers wait; the other is room for two of them and as much again. None: by the disk's size.
-    write_buffer_size_bytes: Annotated[int, msgspec.Meta(ge=MIB, le=OPTION_BYTES_MAX)] | None = None
-    ballast_size_bytes: Annotated[int, msgspec.Meta(ge=0, le=OPTION_BYTES_MAX)] | None = None
 
 
 class _Unsynced:
@@ -150,7 +154,18 @@ class _Unsynced:
 class RocksMap:
     """An `OwnedMap` in a directory of its own."""
 
-    def __init__(self, database: Rdict, ballast: Ballast, names: SpareNames, directory_fd: int) -> None:
+    def __init__(
+        self,
+        database: Rdict,
+        ballast: Ballast,
+        names: SpareNames,
+        directory_fd: int,
+        witness: Witness | None = None,
+        doubt: str = "",
+    ) -> None:
+        """`doubt` says whether rows may be missing; see `RocksEngine`."""
+        self.doubt = doubt
+        self._witness = witness
         self._database = database
         self._get = database.get
         self._ballast = ballast
@@ -160,6 +175,8 @@ class RocksMap:
         self._unsynced: _Unsynced | None = None  # changed only under the lock, read at any time
         self._failed = ""
         self._closed = False
+        if witness is not None:
+            witness.start(self._lock, lambda: self._unsynced is None)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -171,7 +188,7 @@ class RocksMap:
             unsynced = self._unsynced  # looked at after the row: whatever is not in it now was durable when it was read
             return value if unsynced is None or key not in unsynced.keys else unsynced.before(key)
         except Exception as error:
-            raise _translated(error, _RUNNING_ERRORS) from None
+            raise _translated(error, _RUNNING_ERRORS, f"Row {key!r}: ") from None
 
     def range(self, start: bytes, end: bytes, limit: int, reverse: bool = False) -> list[tuple[bytes, bytes]]:
         if start >= end or limit <= 0:
@@ -181,7 +198,10 @@ class RocksMap:
         try:
             return self._scan(start, end, limit, reverse)
         except Exception as error:
-            raise _translated(error, _RUNNING_ERRORS) from None
+            told = _translated(error, _RUNNING_ERRORS)
+            if type(told) is DataDamaged and not reverse:
+                told = self._unreadable(told, start, end, limit)
+            raise told from None
 
     def txn(self, checks: Mapping[bytes, bytes | None], ops: Mapping[bytes, bytes | None]) -> bool:
         size_bytes = check_batch(ops, CAPABILITIES)
@@ -204,15 +224,21 @@ class RocksMap:
             self._sync()
 
     def close(self) -> None:
+        if self._witness is not None:
+            self._witness.stop()
         with self._lock:
             if self._closed:
                 return
             self._closed = True
+            is_clean = self._unsynced is None and not self._failed
             try:
                 self._database.close()
             except Exception as error:  # its last flush failed; whatever was synced is in the log
                 _logger.warning("The metadata was closed uncleanly: %s", error)
+                is_clean = False
             self._unsynced = None  # its snapshot would keep the database open
+            if self._witness is not None:
+                self._witness.close(is_clean=is_clean)
             os.close(self._directory_fd)
 
     def check_room(self) -> None:
@@ -246,6 +272,16 @@ class RocksMap:
             if unsynced is None or unsynced is before:  # else the iterator may lack what its group rests on
                 return unsynced, cursor
 
+    def _unreadable(self, told: DataDamaged, start: bytes, end: bytes, limit: int) -> EngineError:
+        """What of a range cannot be read: found by trying, since RocksDB tells the block and not its rows."""
+        try:
+            last = last_readable(lambda: self._cursor(end)[1], start)
+            first = first_readable(lambda: self._cursor(end)[1], start if last is None else last, end)
+            rows = [] if last is None else self._scan(start, last + b"\0", limit, False)
+        except Exception as error:
+            return _translated(error, _RUNNING_ERRORS)
+        return RowsUnreadable(told.detail, rows, start if last is None else last + b"\0", first)
+
     def _write(self, ops: Mapping[bytes, bytes | None], size_bytes: int) -> None:
         self._check_writable()
         self._ballast.make_room(size_bytes)
@@ -272,6 +308,8 @@ class RocksMap:
         except Exception as error:
             raise self._latched(error) from None
         self._unsynced = None
+        if self._witness is not None:
+            self._witness.note(self._database.latest_sequence_number())
 
     def _check_writable(self) -> None:
         if self._closed:
@@ -318,40 +356,86 @@ def _rows_of(
     return rows
 
 
-@takes(RocksOptions)
-def open_rocksdb(options: Mapping[str, object], data_dir: Path) -> RocksMap:
+class RocksEngine:
     """The registry's factory: opens or creates `data_dir`/rocksdb.
 
-    Raises `ConfigInvalid`, `DirectoryLocked`, `DirectoryDamaged`, `SpaceExhausted`.
+    `look` shows what is there without changing it, and refuses what is not whole (`MetadataBehind`) unless the loss is
+    accepted. The map then has the doubt `LOST`, or `UNPROVED` when there is no witness that could tell.
     """
-    try:
-        chosen = msgspec.convert(dict(options), RocksOptions)
-    except msgspec.ValidationError as error:
-        raise ConfigInvalid(f"Of the metadata backend rocksdb: {error}.") from None
-    directory = data_dir / "rocksdb"
-    _make_directory(directory)
-    is_apart = directory.stat().st_dev != data_dir.stat().st_dev  # a disk of its own: what is to help it lies there
-    beside = directory if is_apart else data_dir
-    share = metadata_share(look_at(directory).size_bytes)
-    buffer_bytes = chosen.write_buffer_size_bytes or share.write_buffer_bytes
-    ballast_bytes = share.ballast_bytes if chosen.ballast_size_bytes is None else chosen.ballast_size_bytes
-    ballast = Ballast(beside / "rocksdb.ballast", ballast_bytes, 2 * buffer_bytes)
-    names = SpareNames(beside / "rocksdb.names")
-    try:
-        database = _open(directory, chosen, buffer_bytes)
-    except SpaceExhausted as error:
-        reserve = names if isinstance(error, NamesExhausted) else ballast
-        if not reserve.drop():
-            raise
-        database = _open(directory, chosen, buffer_bytes)
-    ballast.hold()
-    names.hold()
-    return RocksMap(database, ballast, names, os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+
+    def __call__(self, options: Mapping[str, object], data_dir: Path) -> RocksMap:
+        """Raises `ConfigInvalid`, `DirectoryLocked`, `DirectoryDamaged`, `MetadataBehind`, `SpaceExhausted`."""
+        with self.look(options, data_dir) as seen:
+            doubt = "" if seen is None else seen.doubt
+        return self.open_seen(options, data_dir, doubt)
+
+    def is_there(self, data_dir: Path) -> bool:
+        """Whether there is anything to open."""
+        return has_database(data_dir / "rocksdb")
+
+    @contextmanager
+    def look(
+        self, options: Mapping[str, object], data_dir: Path, *, accepts_loss: bool = False
+    ) -> Iterator[RocksMap | None]:
+        """What is there, for reading; None when there is nothing. Raises as a call does."""
+        chosen, directory = options_of(options), data_dir / "rocksdb"
+        known = recorded(data_dir / WITNESS_NAME)
+        if not has_database(directory):
+            if known is not None and known.sequence and not accepts_loss:
+                raise MetadataBehind(f"The folder {directory} is gone or empty. {_BEHIND_ADVICE}")
+            yield None
+            return
+        lack = missing_of(directory, known)
+        if lack and not accepts_loss:
+            raise MetadataBehind(f"In {directory} {lack}. {_BEHIND_ADVICE}")
+        ballast, names, buffer_bytes = reserves_of(chosen, data_dir)
+        database = _open(directory, chosen, buffer_bytes, AccessType.read_only(False))
+        map = RocksMap(database, ballast, names, _opened(directory))
+        try:
+            check_tables(directory, database.live_files())
+            sequence = database.latest_sequence_number()
+            if known is not None and sequence < known.sequence:
+                lack = lack or f"change {sequence} is the newest, but {known.sequence} was on the disk already"
+                if not accepts_loss:
+                    raise MetadataBehind(f"In {directory} {lack}. {_BEHIND_ADVICE}")
+            map.doubt = LOST if lack else UNPROVED if known is None else ""
+            yield map
+        finally:
+            map.close()
+
+    def open_seen(self, options: Mapping[str, object], data_dir: Path, doubt: str) -> RocksMap:
+        """Open, with the doubt of the look just before. Raises as a call does."""
+        chosen, directory = options_of(options), data_dir / "rocksdb"
+        _make_directory(directory)
+        creates = not has_database(directory)
+        ballast, names, buffer_bytes = reserves_of(chosen, data_dir)
+        try:
+            database = _open(directory, chosen, buffer_bytes, AccessType.read_write(), creates=creates)
+        except SpaceExhausted as error:
+            reserve = names if isinstance(error, NamesExhausted) else ballast
+            if not reserve.drop():
+                raise
+            database = _open(directory, chosen, buffer_bytes, AccessType.read_write(), creates=creates)
+        ballast.hold()
+        names.hold()
+        witness = open_witness(data_dir / WITNESS_NAME, directory, database.latest_sequence_number())
+        return RocksMap(database, ballast, names, _opened(directory), witness, doubt)
 
 
-def _open(directory: Path, chosen: RocksOptions, buffer_bytes: int) -> Rdict:
+open_rocksdb: Final = takes(RocksOptions)(RocksEngine())
+
+
+def _opened(directory: Path) -> int:
+    return os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _open(
+    directory: Path, chosen: RocksOptions, buffer_bytes: int, access: AccessType, *, creates: bool = False
+) -> Rdict:
+    options = _database_options(chosen, buffer_bytes)
+    options.create_if_missing(creates)
     try:
-        return Rdict(str(directory), _database_options(chosen, buffer_bytes))
+        return Rdict(str(directory), options, access_type=access)
     except Exception as error:
         raise _opening_refusal(error, directory) from None
 
@@ -372,7 +456,6 @@ def _database_options(chosen: RocksOptions, buffer_bytes: int) -> Options:
     tables.set_format_version(5)
 
     options = Options(raw_mode=True)
-    options.create_if_missing(True)
     options.set_block_based_table_factory(tables)
     options.set_compression_type(DBCompressionType.lz4())
     options.set_paranoid_checks(True)

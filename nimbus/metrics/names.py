@@ -68,6 +68,19 @@ GARBAGE_FREED: Final = _counter("nimbus_garbage_rows_freed_total", "Rows of the 
 GARBAGE_HELD: Final = _gauge("nimbus_garbage_rows_held", "Garbage rows that wait for a reader to end.")
 GARBAGE_DISCARDED: Final = _gauge("nimbus_garbage_discarded_writes", "Refused writes whose bytes wait to be freed.")
 GARBAGE_AGAIN: Final = _gauge("nimbus_garbage_rows_again", "Garbage rows that are tried again, most after a failure.")
+QUARANTINE_LOCATIONS: Final = _gauge(
+    "nimbus_quarantine_locations",
+    "Writes found after an unclean stop that no metadata names; `waiting` ones are dropped when their time is over, "
+    "`held` ones when the operator says so.",
+    "state",
+)
+QUARANTINE_BYTES: Final = _gauge("nimbus_quarantine_bytes", "Bytes on the disk of these writes.", "state")
+METADATA_UNREADABLE: Final = _counter(
+    "nimbus_metadata_unreadable_total", "Reads of listings that met metadata that cannot be read; the log names it."
+)
+METADATA_SKIPPED: Final = _counter(
+    "nimbus_metadata_skipped_total", "Of these, those that left it out, so that a listing was not whole."
+)
 
 # --- the native plane, in front of the Python front ------------------------------------------------------
 # What the plane answers itself is counted among the S3 requests above, as what it relays is by the application.
@@ -138,6 +151,10 @@ METRICS: Final = (
     GARBAGE_HELD,
     GARBAGE_DISCARDED,
     GARBAGE_AGAIN,
+    QUARANTINE_LOCATIONS,
+    QUARANTINE_BYTES,
+    METADATA_UNREADABLE,
+    METADATA_SKIPPED,
     PLANE_REQUESTS,
     PLANE_REQUEST_SECONDS,
     PLANE_CONNECTIONS,

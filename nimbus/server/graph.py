@@ -46,6 +46,7 @@ from nimbus.s3.asgi import S3Asgi
 from nimbus.server.access_log import access_log_of
 from nimbus.server.coherence import CoherentMap
 from nimbus.server.directory import owned
+from nimbus.server.halves import Consent, open_halves
 from nimbus.server.listener import Application
 from nimbus.server.notices import warn
 from nimbus.server.plane import Key, PlaneListener
@@ -75,33 +76,42 @@ class Node(msgspec.Struct, frozen=True):
 
 
 @asynccontextmanager
-async def node(config: Config, users: tuple[UserEntry, ...]) -> AsyncIterator[Node]:
+async def node(
+    config: Config,
+    users: tuple[UserEntry, ...],
+    consent: Consent = Consent(),  # noqa: B008 (it is frozen)
+) -> AsyncIterator[Node]:
     """The S3 application over opened engines, for as long as the context lasts."""
     register_engines()
     clock = SystemClock()
     async with AsyncExitStack() as parts:
         log = parts.enter_context(access_log_of(config))
         directory = parts.enter_context(owned(Path(config.data_dir)))
-        map = metadata_engines.open_map(config.metadata.backend, config.metadata.options, directory)
-        parts.callback(map.close)
+        halves = parts.enter_context(open_halves(config, directory, consent))
+        map, data = halves.map, halves.data
         check_room = map.check_room if isinstance(map, RocksMap) else None
         if config.data_plane == "on" and metadata_engines.is_owned_map(map):
             map = CoherentMap(map)
-        data = data_engines.open_store(config.data.backend, config.data.options, directory)
-        parts.callback(data.close)
         _say_what_is_volatile(config, map, data)
         commits, bytes_moved = CommitMeter(), DataMeter()
         committer = metadata_engines.open_committer(map, commits)
         parts.callback(committer.close)
         plane_readers = _plane_readers(map, data)
-        readers = _readers(map, plane_readers)
-        store = Store(map, committer, MeteredDataStore(data, bytes_moved), clock, readers=readers)
+        store = Store(
+            map,
+            committer,
+            MeteredDataStore(data, bytes_moved),
+            clock,
+            readers=_readers(map, plane_readers),
+            custody=halves.custody,
+            skips_damaged=config.metadata.damaged == "skip",
+        )
         parts.push_async_callback(store.close)
         await store.start()
         hashing = parts.enter_context(ThreadPoolExecutor(os.cpu_count(), "hashing"))
         verifier = HeadVerifier(KeyRing(_keys(users), config.region), sigv2=config.sigv2)
         app = App(Services(store, verifier, clock, hashing, _settings(config)))
-        sources: list[Source] = [app.meter, commits, bytes_moved, store.metrics, ProcessSource(__version__)]
+        sources: list[Source] = [app.meter, commits, bytes_moved, *store.metrics, ProcessSource(__version__)]
         if log is not None:
             sources.append(AccessLogSource(log.counters))
         asgi = S3Asgi(app, None if log is None else AccessRecorder(log))

@@ -25,7 +25,7 @@ from itertools import islice, takewhile
 from typing import Final
 
 from nimbus.base.clock import Clock
-from nimbus.base.errors import NimbusError, Overloaded
+from nimbus.base.errors import DataDamaged, NimbusError, Overloaded
 from nimbus.base.limits import META_TXN_OPS_MAX, MIB
 from nimbus.meta import keys
 from nimbus.meta.api import View
@@ -93,7 +93,11 @@ class Collector:
 
     def start(self) -> None:
         """Begin with what an earlier run left."""
-        last = self._rows.map.range(keys.GARBAGE, keys.after_prefix(keys.GARBAGE), 1, True)
+        try:
+            last = self._rows.map.range(keys.GARBAGE, keys.after_prefix(keys.GARBAGE), 1, True)
+        except DataDamaged as error:  # garbage may wait, reads and writes go on
+            _logger.warning("The last garbage row cannot be read: %s", error)
+            last = []
         if last:
             self._queue.continue_after(keys.garbage_time_ms(last[0][0]))
         self._task = asyncio.create_task(self._run(), name="garbage collector")

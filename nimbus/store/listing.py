@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from nimbus.meta import keys
-from nimbus.meta.api import OrderedMap
 from nimbus.store.api import Listing, UploadListing
+from nimbus.store.readable import ReadableRows
 from nimbus.store.records import Object, Upload, UploadedPart, unpack
 
 # How many rows one seek fetches: few where most of them are skipped, many where most are shown.
@@ -24,7 +24,7 @@ SEEK_COST_ROWS: Final = 8  # a seek of its own costs about as much as fetching s
 Row = tuple[bytes, bytes]
 
 
-def list_objects(map: OrderedMap, bucket_id: bytes, prefix: str, delimiter: str, after: str, limit: int) -> Listing:
+def list_objects(map: ReadableRows, bucket_id: bytes, prefix: str, delimiter: str, after: str, limit: int) -> Listing:
     """See `ObjectStore.list_objects`."""
     if limit <= 0:
         return Listing([], [], False, "")
@@ -51,7 +51,7 @@ def list_objects(map: OrderedMap, bucket_id: bytes, prefix: str, delimiter: str,
 
 
 def list_uploads(
-    map: OrderedMap,
+    map: ReadableRows,
     bucket_id: bytes,
     prefix: str,
     delimiter: str,
@@ -83,7 +83,7 @@ def list_uploads(
 
 
 def list_parts(
-    map: OrderedMap, upload_id: bytes, after: int, limit: int
+    map: ReadableRows, upload_id: bytes, after: int, limit: int
 ) -> tuple[list[tuple[int, UploadedPart]], bool]:
     """Up to `limit` parts with numbers above `after`, and whether there are more."""
     if limit <= 0:
@@ -107,7 +107,7 @@ class Table(NamedTuple):
 
 
 def scan_grouped(
-    map: OrderedMap, start: bytes, end: bytes, table: Table, group_of: GroupOf
+    map: ReadableRows, start: bytes, end: bytes, table: Table, group_of: GroupOf
 ) -> Iterator[tuple[bytes, bytes, bytes | None]]:
     """Rows and values from `start` to before `end`, with None; of each group only the first row, with the group."""
     fetch = SEEK_ROWS_MIN

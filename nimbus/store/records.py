@@ -114,6 +114,35 @@ class Garbage(Record, frozen=True):
     manifest_rows: bytes = b""  # key prefix of manifest pages: drop rows and their locations
 
 
+class Pairing(Record, frozen=True):
+    """Which start of the store the metadata and a data directory had in common last."""
+
+    nonce: bytes
+    starts: int  # and clean stops, so that the older one of two copies is known
+    is_volatile: bool = False  # of a data engine that forgets
+
+
+class Stamp(Record, frozen=True):
+    """The same in the data directory, whose bytes it says to be of the store `store_id`. Not a row: a file."""
+
+    store_id: bytes
+    data_id: bytes
+    current: bytes  # nonce of the row; empty until the first start was complete
+    pending: bytes  # or this one, when a start or stop was cut off; empty otherwise
+    starts: int
+    metadata: str  # name of the engine, for a message
+    is_volatile: bool  # the metadata forgets
+    doubt: str = ""  # see store/identity.py
+
+
+class Quarantined(Record, frozen=True):
+    """Bytes that nothing names, waiting to be dropped."""
+
+    since_ms: int
+    size_bytes: int
+    is_held: bool  # until the operator says so, whatever the time
+
+
 R = TypeVar("R", bound=Record)
 _encoder = msgspec.msgpack.Encoder()
 _decoders: dict[type[Record], msgspec.msgpack.Decoder[Any]] = {}

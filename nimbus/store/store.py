@@ -45,6 +45,8 @@ from nimbus.store.ingest import StoreIngest
 from nimbus.store.leases import AskReaders, Leases
 from nimbus.store.manifest import Manifests
 from nimbus.store.objects import Objects
+from nimbus.store.quarantine import Custody, Quarantine
+from nimbus.store.readable import ReadableRows
 from nimbus.store.reading import Reader
 from nimbus.store.records import Bucket, Object, Part, Upload, UploadedPart
 from nimbus.store.room import Room
@@ -77,12 +79,20 @@ class Store:
         part_size_bytes_min: int = PART_SIZE_BYTES_MIN,
         garbage_grace_s: float = GARBAGE_GRACE_S,
         readers: AskReaders | None = None,
+        custody: Custody | None = None,
+        skips_damaged: bool = False,
     ) -> None:
+        """Without `custody`, what an unclean stop left and no row names is dropped at once.
+
+        With `skips_damaged`, listings leave out what cannot be read.
+        """
         self._data = data
         self._scan_threads = Threads("store scans", SCAN_THREADS_MAX, SCAN_JOBS_MAX)
         self._drop_threads = Threads("store drops", 1, DROP_JOBS_MAX)
-        self._sweeper = Sweeper(map, data)
+        quarantine = None if custody is None else Quarantine(map, committer, data, clock, custody)
+        self._sweeper = Sweeper(map, data, quarantine)
         self._rows = rows = Rows(map, self._scan_threads)
+        self._readable = readable = ReadableRows(map, clock, skips=skips_damaged)
         self._commits = commits = Commits(committer)
         leases = Leases()
         queue = GarbageQueue(clock)
@@ -100,7 +110,7 @@ class Store:
         self._completions = Completions(rows, commits, clock, buckets, queue, part_size_bytes_min)
         self._manifests = Manifests(rows)
         self._reader = Reader(data, self._manifests, leases)
-        self.metrics: Source = self._collector
+        self.metrics: tuple[Source, ...] = (self._collector, readable, *(() if quarantine is None else (quarantine,)))
         # The hot path goes without a frame in between.
         self.find_object = objects.find
         self.read_now = self._reader.read_now
@@ -194,7 +204,7 @@ class Store:
     async def list_objects(self, bucket: str, prefix: str, delimiter: str, after: str, limit: int) -> Listing:
         bucket_id = (await self._buckets.find(bucket)).bucket_id
         return await self._scan_threads.run(
-            listing.list_objects, self._rows.map, bucket_id, prefix, delimiter, after, limit
+            listing.list_objects, self._readable, bucket_id, prefix, delimiter, after, limit
         )
 
     # --- multipart uploads ----------------------------------------------------------------------------
@@ -214,7 +224,7 @@ class Store:
     async def list_parts(self, bucket: str, key: str, upload_id: str, after: int, limit: int) -> PartListing:
         upload = await self._uploads.find(bucket, key, upload_id)
         parts, truncated = await self._scan_threads.run(
-            listing.list_parts, self._rows.map, parse_upload_id(upload_id), after, limit
+            listing.list_parts, self._readable, parse_upload_id(upload_id), after, limit
         )
         return PartListing(upload, parts, truncated, parts[-1][0] if truncated else 0)
 
@@ -224,7 +234,7 @@ class Store:
         bucket_id = (await self._buckets.find(bucket)).bucket_id
         id_after = peek_upload_id(upload_id_after)
         return await self._scan_threads.run(
-            listing.list_uploads, self._rows.map, bucket_id, prefix, delimiter, key_after, id_after, limit
+            listing.list_uploads, self._readable, bucket_id, prefix, delimiter, key_after, id_after, limit
         )
 
     async def complete_upload(

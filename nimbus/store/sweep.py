@@ -1,10 +1,9 @@
-"""After an unclean stop: drop the bytes that were written but that no row names.
+"""After an unclean stop: find the bytes that were written but that no row names.
 
-The data engine lists the candidates; a bounded number at a time is compared with all rows that can name bytes.
-The order is parts, objects, manifest pages, garbage. Named bytes only ever move forward in this order (a
-completion takes parts into an object or its pages, whatever is displaced goes to the garbage), so bytes in use
-cannot slip behind a scan that runs beside the normal work. Bytes in the garbage are the collector's. New
-bytes are never candidates.
+The data engine lists the candidates; a bounded number at a time is compared with all rows that can name bytes, in the
+order of naming.py. What none of them names goes into the quarantine, and is compared once more when its time there is
+over. Bytes in the garbage are the collector's. New bytes are never candidates. A row that cannot be read may name
+anything: then nothing goes anywhere, and the next start begins anew.
 
 Runs on a thread of its own, in slices with pauses, so that the loop thread gets its turns.
 """
@@ -13,57 +12,32 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final
 
 from nimbus.base.errors import NimbusError
 from nimbus.data.api import DataStore
-from nimbus.meta import keys
 from nimbus.meta.api import OrderedMap
-from nimbus.store.records import Garbage, ManifestPage, Object, UploadedPart, unpack
+from nimbus.store.naming import NAMING_TABLES, slices_of
+from nimbus.store.quarantine import Quarantine
 
 CANDIDATES_MAX: Final = 100_000  # about 20 MB of memory; more are taken in turns, each with its own scan
-SLICE_ROWS: Final = 500  # about 1 ms of work between two pauses
-PAGE_SLICE_ROWS: Final = 8
 PAUSE_S: Final = 0.001
-
-Locations = Iterator[bytes]
+RETRY_S: Final = 600.0  # after a look at the quarantine that failed
 
 _logger = logging.getLogger(__name__)
 
 
-def _of_part(value: bytes) -> Locations:
-    return (extent.location for extent in unpack(UploadedPart, value).extents)
-
-
-def _of_object(value: bytes) -> Locations:
-    return (extent.location for extent in unpack(Object, value).extents)
-
-
-def _of_page(value: bytes) -> Locations:
-    return (extent.location for extent in unpack(ManifestPage, value).extents)
-
-
-def _of_garbage(value: bytes) -> Locations:
-    return iter(unpack(Garbage, value).locations)
-
-
-# What names bytes, in the order in which they move: prefix of the rows, rows a slice, locations in a row.
-_TABLES: Final[tuple[tuple[bytes, int, Callable[[bytes], Locations]], ...]] = (
-    (keys.parts(b""), SLICE_ROWS, _of_part),
-    (keys.objects(b""), SLICE_ROWS, _of_object),
-    (keys.manifest(b""), PAGE_SLICE_ROWS, _of_page),
-    (keys.GARBAGE, SLICE_ROWS, _of_garbage),
-)
-
-
 class Sweeper:
-    """One sweep, begun at the start of the store and ended early when the store closes."""
+    """One sweep, begun at the start of the store, then the guard of the quarantine until the store closes.
 
-    def __init__(self, map: OrderedMap, data: DataStore) -> None:
+    Without a quarantine, what nothing names is dropped at once.
+    """
+
+    def __init__(self, map: OrderedMap, data: DataStore, quarantine: Quarantine | None = None) -> None:
         self._map = map
         self._data = data
+        self._quarantine = quarantine
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
 
@@ -78,37 +52,87 @@ class Sweeper:
             self._thread.join()
 
     def sweep(self) -> int:
-        """Drop what nothing names; how many locations that were. Blocking."""
-        dropped = 0
+        """Put away what nothing names; how many locations that were. Blocking."""
+        found = 0
         unsettled = self._data.unsettled()
         while candidates := set(islice(unsettled, CANDIDATES_MAX)):
             self._strike_named(candidates)
-            for location in candidates:
-                if self._stopping.is_set():
-                    return dropped
-                self._data.drop(location)
-                dropped += 1
-        self._data.settled()
+            if self._stopping.is_set():
+                return found
+            if self._quarantine is not None:
+                found += self._quarantine.take(candidates)
+            else:
+                found += len(self._drop(candidates))
+        if not self._stopping.is_set():
+            self._data.settled()
+        return found
+
+    def expire(self) -> int:
+        """Drop what has been in the quarantine for its time and what still nothing names; how many that were."""
+        dropped = 0
+        assert self._quarantine is not None, "without a quarantine nothing expires"
+        for due in self._quarantine.due():
+            nameless = due.copy()
+            self._strike_named(nameless)
+            if self._stopping.is_set():
+                return dropped
+            named = due - nameless
+            if named:
+                _logger.warning("%d writes in the quarantine are named by metadata after all: kept.", len(named))
+            gone = self._drop(nameless)
+            self._quarantine.let_go([*named, *gone])
+            dropped += len(gone)
         return dropped
 
     def _run(self) -> None:
         try:
-            dropped = self.sweep()
+            if self._quarantine is not None:
+                self._quarantine.load()
+            found = self.sweep()
         except (NimbusError, OSError) as error:
             _logger.warning("The sweep of unreferenced bytes failed; the next start repeats it: %s", error)
             return
-        if dropped:
-            _logger.info("Freed %d writes that an unclean stop had cut off.", dropped)
+        if self._quarantine is None:
+            if found:
+                _logger.info("Freed %d writes that an unclean stop had cut off.", found)
+            return
+        if found:
+            _logger.warning("%d writes that no metadata names were put into the quarantine.", found)
+        self._guard(self._quarantine)
+
+    def _guard(self, quarantine: Quarantine) -> None:
+        """Look after the quarantine until the store closes."""
+        unsettled = quarantine.custody.is_emptied
+        if not self._stopping.is_set() and not unsettled:
+            quarantine.custody.on_settled()
+        pause_s: float | None = 0.0
+        while not self._stopping.wait(pause_s):
+            try:
+                dropped = self.expire()
+                if unsettled and not self._stopping.is_set():
+                    quarantine.custody.on_settled()
+                    unsettled = False
+                pause_s = quarantine.pause_s()
+            except (NimbusError, OSError) as error:
+                _logger.warning("The quarantine could not be looked after; next try in %.0f s: %s", RETRY_S, error)
+                pause_s = RETRY_S
+                continue
+            if dropped:
+                _logger.warning("Dropped %d writes out of the quarantine.", dropped)
+
+    def _drop(self, locations: set[bytes]) -> list[bytes]:
+        """Drop them until the store closes; those that were."""
+        dropped = []
+        for location in locations:
+            if self._stopping.is_set():
+                break
+            self._data.drop(location)
+            dropped.append(location)
+        return dropped
 
     def _strike_named(self, candidates: set[bytes]) -> None:
         """Take out of `candidates` what a row names."""
-        for prefix, slice_rows, locations in _TABLES:
-            start, end = prefix, keys.after_prefix(prefix)
-            while candidates and not self._stopping.is_set():
-                rows = self._map.range(start, end, slice_rows)
-                for _, value in rows:
-                    candidates.difference_update(locations(value))
-                if len(rows) < slice_rows:
-                    break
-                start = keys.after(rows[-1][0])
-                self._stopping.wait(PAUSE_S)
+        for locations in slices_of(self._map, NAMING_TABLES):
+            candidates.difference_update(locations)
+            if not candidates or self._stopping.wait(PAUSE_S):
+                return

@@ -36,7 +36,7 @@ def serving(directory: Path, data_plane: str) -> Iterator[tuple[Started, Any]]:
     """A server over `directory`, ready in time, and a client of it."""
     begun = time.monotonic()
     command = [*SERVE, "--listen", "127.0.0.1:0", "--data", str(directory), "--data-plane", data_plane]
-    with started(command, cwd=directory.parent) as server:
+    with started(command, cwd=directory.parent, NIMBUS_DATA__QUARANTINE_S="0") as server:
         assert time.monotonic() - begun < START_S_MAX
         client = client_of(server.port)
         try:

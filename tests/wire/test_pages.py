@@ -23,7 +23,7 @@ import pytest
 from tests.faults.server_process import untimed
 from tests.wire.clients import AWS, ROOT, run
 
-README, OPERATE, BACKENDS = "README.md", "docs/operate.md", "docs/backends.md"
+README, OPERATE, BACKENDS, DAMAGE = "README.md", "docs/operate.md", "docs/backends.md", "docs/damage.md"
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SERVING = re.compile(r"^(nimbus|python my_store\.py) serve", re.MULTILINE)
 STOP_S_MAX = 20
@@ -49,6 +49,7 @@ BLOCKS = {
         ("toml", "listen"),
         ("sh", "openssl req"),
     ],
+    DAMAGE: [],
     BACKENDS: [
         ("python", "# my_store.py"),
         ("toml", "# mine.toml"),

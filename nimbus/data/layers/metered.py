@@ -19,6 +19,7 @@ class MeteredDataStore:
         self._meter = meter
         self.capabilities = engine.capabilities
         self.size = engine.size
+        self.footprint = getattr(engine, "footprint", engine.size)
         self.descriptor = engine.descriptor
         self.unsettled = engine.unsettled
         self.settled = engine.settled
