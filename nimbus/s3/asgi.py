@@ -189,9 +189,11 @@ class S3Asgi:
     async def _has_left(self, exchange: Exchange) -> bool:
         """Whether the client is gone before its answer; asked where making that took so long that it may have given up.
 
-        Granian takes an answer to nobody without a word.
+        Granian takes an answer to nobody without a word. Of a body that came broken or in part `receive` says that the
+        client is gone, though it may well wait for the answer.
         """
-        if time.perf_counter_ns() - exchange.began_ns < _LONG_NS or _is_unread(exchange):
+        was_cut = exchange.body is not None and exchange.body.was_cut
+        if time.perf_counter_ns() - exchange.began_ns < _LONG_NS or _is_unread(exchange) or was_cut:
             return False
         gone = asyncio.ensure_future(_until_gone(exchange))
         done, _ = await asyncio.wait({gone}, timeout=_ASKING_S)

@@ -272,3 +272,14 @@ async def test_an_answer_that_took_long_is_given_only_to_who_is_still_there(
     counted = {reading.labels: reading.value for reading in meter.read() if reading.metric is names.REQUESTS}
     assert bool(sent) != leaves
     assert counted["ListObjectsV2", "0" if leaves else "200"] == 1
+
+
+async def test_who_sent_half_a_body_is_answered_however_long_that_took(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`receive` says that the client is gone, and it may still read."""
+    monkeypatch.setattr("nimbus.s3.asgi._LONG_NS", 0)
+    answered = await front("PUT", "/bucket/half", b"abc", headers={"content-length": "5"}, cut=True)
+    assert (answered.status, b"IncompleteBody" in answered.body) == (400, True)
+    answered = await front("POST", "/bucket?delete", b"<Delete>", headers={"content-length": "50"}, cut=True)
+    assert answered.status == 400
