@@ -3,7 +3,7 @@
 RocksDB takes a log that was cut or deleted for one that was never written, and a MANIFEST that ends early for the whole
 one; so it opens cleanly without what was acknowledged. The witness tells: it has the number of the newest change that
 was synced, and the sizes that MANIFEST and logs had by then. The number is put into memory that outlives a killed
-process after every sync (0.6 µs), and onto the disk about once a second, off the way of commits.
+process after every sync (0.9 µs), and onto the disk about once a second, off the way of commits.
 
 Must always hold: the witness is never ahead of what a power cut leaves of the RocksDB, so that it never refuses a whole
 one; nothing here changes the folder.

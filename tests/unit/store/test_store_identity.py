@@ -1,0 +1,143 @@
+"""The pairing of metadata and bytes, stopped at every step, and the judgement over every pair of halves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from nimbus.base.errors import StoreReadOnly, StrangersMet
+from nimbus.base.slots import Slots
+from nimbus.meta import keys
+from nimbus.meta.api import Capabilities
+from nimbus.meta.memory import CAPABILITIES, MemoryMap
+from nimbus.store.identity import ACCEPTED, ADOPTED, Identity
+from nimbus.store.records import Extent, Object, pack
+
+
+class KeptMap(MemoryMap):
+    """Stands for an engine on a disk. After `writes_left` steps the power is gone."""
+
+    writes_left = 1000
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return msgspec.structs.replace(CAPABILITIES, durable=True)
+
+    def txn(self, checks: Mapping[bytes, bytes | None], ops: Mapping[bytes, bytes | None]) -> bool:
+        self.writes_left -= 1
+        if self.writes_left < 0:
+            raise StoreReadOnly("the power is gone")
+        return super().txn(checks, ops)
+
+    def name(self, location: bytes) -> None:
+        record = Object(1, "", 0, "", "", "", "", (Extent(location, 1),))
+        super().txn({}, {keys.object(b"i" * 16, b"key"): pack(record)})
+
+
+class KnownTraces:
+    """A data directory with these locations in it."""
+
+    def __init__(self, folder: Path, *locations: bytes) -> None:
+        self.stamp_path: Path | None = folder / "IDENTITY"
+        self.locations = locations
+
+    def has_bytes(self) -> bool:
+        return bool(self.locations)
+
+    def holds(self, location: bytes) -> bool:
+        return location in self.locations
+
+
+def start(map: MemoryMap, traces: KnownTraces, *, accepts_loss: bool = False) -> Identity:
+    identity = Identity(traces, "engine")
+    identity.check(map, accepts_loss=accepts_loss)
+    identity.pair(map)
+    return identity
+
+
+@pytest.mark.parametrize("has_bytes", [False, True])
+@pytest.mark.parametrize("stamps", range(3))
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_start_that_was_cut_off_anywhere_is_known_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_first: bool, stamps: int, has_bytes: bool
+) -> None:
+    """`stamps` are written, and the row between the first and the second."""
+    map, traces = KeptMap(), KnownTraces(tmp_path)
+    if not is_first:
+        start(map, traces)
+        if has_bytes:
+            traces.locations = (b"there",)
+            map.name(b"there")
+    left = stamps
+    put = Slots.put
+
+    def put_some(slots: Slots, record: bytes) -> None:
+        nonlocal left
+        if not left:
+            raise OSError(5, "the power is gone")
+        left -= 1
+        put(slots, record)
+
+    with monkeypatch.context() as patched:
+        if stamps < 2:
+            patched.setattr(Slots, "put", put_some)
+        else:
+            map.writes_left = 0
+        with pytest.raises(Exception, match="the power is gone"):
+            start(map, traces)
+    map.writes_left = 1000
+    again = start(map, traces)
+    assert again.doubt == ""
+    again.end()
+    assert start(map, traces).data_id == again.data_id
+
+
+def test_a_map_that_never_had_these_bytes_is_a_stranger_whatever_it_holds(tmp_path: Path) -> None:
+    traces = KnownTraces(tmp_path, b"there")
+    named = KeptMap()
+    named.name(b"elsewhere")
+    for map in (KeptMap(), MemoryMap(), named):
+        with pytest.raises(StrangersMet):
+            start(map, traces)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_without_identity_is_adopted_in_doubt_until_it_is_swept(tmp_path: Path) -> None:
+    map, traces = KeptMap(), KnownTraces(tmp_path, b"there")
+    map.name(b"there")
+    identity = start(map, traces)
+    assert identity.doubt == ADOPTED
+    assert start(map, traces).doubt == ADOPTED
+    identity = start(map, traces)
+    identity.settle(is_emptied=False)
+    assert start(map, traces).doubt == ""
+
+
+def test_an_accepted_stranger_stays_in_doubt_until_the_quarantine_is_emptied(tmp_path: Path) -> None:
+    map, traces = KeptMap(), KnownTraces(tmp_path, b"there")
+    map.name(b"there")
+    start(map, traces)
+    stranger = KeptMap()
+    with pytest.raises(StrangersMet):
+        start(stranger, traces)
+    assert start(stranger, traces, accepts_loss=True).doubt == ACCEPTED
+    identity = start(stranger, traces)
+    identity.settle(is_emptied=False)
+    assert start(stranger, traces).doubt == ACCEPTED
+    identity = start(stranger, traces)
+    identity.settle(is_emptied=True)
+    assert start(stranger, traces).doubt == ""
+    with pytest.raises(StrangersMet):
+        start(map, traces)
+
+
+def test_bytes_that_are_gone_are_missed_although_their_stamp_is_there(tmp_path: Path) -> None:
+    map, traces = KeptMap(), KnownTraces(tmp_path, b"there")
+    map.name(b"there")
+    start(map, traces)
+    traces.locations = ()
+    with pytest.raises(StrangersMet, match="gone"):
+        start(map, traces)
