@@ -396,6 +396,10 @@ cdef extern from "plane/plane.h" nogil:
 cdef extern from "plane/relay.h" nogil:
     nb_status nb_relay_offer(nb_plane *plane, const nb_fill *fill, nb_offer *offer, bint wait, uint64_t *number)
 
+cdef extern from "plane/trim.h" nogil:
+    void nb_plane_trim(nb_plane *plane)
+    void nb_trim_heap()
+
 cdef extern from "plane/readers.h" nogil:
     ctypedef struct nb_frame_files:
         char *paths[1]  # NB_FRAME_FILES_MAX of them

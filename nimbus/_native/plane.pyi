@@ -151,6 +151,9 @@ class AccessLog:
     def close(self) -> None:
         """Write what is left. Twice is no error."""
 
+def trim_heap() -> None:
+    """Have the allocator give its free pages back to the system. Takes some milliseconds, with the GIL released."""
+
 # --- the listener -------------------------------------------------------------------------------------------
 
 class Plane:
@@ -188,6 +191,9 @@ class Plane:
         """Before a bucket is created, deleted or changed: whatever was filled for its keys is void."""
 
     def end_bucket_change(self, bucket: bytes) -> None: ...
+    def trim(self) -> None:
+        """Free the buffers that are kept for the next requests. Any thread."""
+
     def clear_cache(self) -> None:
         """Forget every object."""
 

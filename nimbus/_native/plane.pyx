@@ -258,6 +258,11 @@ class ParsedRequest:
 include "plane_log.pxi"
 
 
+def trim_heap():
+    with nogil:
+        nb_trim_heap()
+
+
 # --- the listener ---------------------------------------------------------------------------------------
 
 OPERATIONS = ("relayed", "get", "head", "put", "part", "refused")
@@ -398,6 +403,10 @@ cdef class Plane:
     def suspect(self, str path not None):
         encoded = path.encode()
         nb_files_suspect(&self.plane.cache.files, encoded)
+
+    def trim(self):
+        with nogil:
+            nb_plane_trim(self.plane)
 
     def clear_cache(self):
         with nogil:

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+import nimbus.base.allocator  # noqa: F401 (before anything that loads Granian)
 from nimbus import __version__
 from nimbus.base.errors import NimbusError
 from nimbus.cli import config, serve

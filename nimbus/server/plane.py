@@ -168,6 +168,10 @@ class PlaneListener:
         """What the plane's threads have counted."""
         return PlaneSource(self._plane.counters, OPERATIONS)
 
+    def trim(self) -> None:
+        """Free what is kept for the next requests. Any thread."""
+        self._plane.trim()
+
     def start(self) -> None:
         """Accept connections."""
         self._behind.start()

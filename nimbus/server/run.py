@@ -28,6 +28,7 @@ from nimbus.server.crash import fail_stop, vital
 from nimbus.server.doors import Doors, open_doors
 from nimbus.server.hangup import Hangup, Reread
 from nimbus.server.listener import Listener
+from nimbus.server.memory import give_back_when_idle
 from nimbus.server.notices import say, speak_from, warn
 from nimbus.server.plane import PlaneListener
 from nimbus.server.refusals import check
@@ -85,7 +86,7 @@ async def _serve(
             listener.start()
         if node.access_log is not None:
             loop.add_signal_handler(signal.SIGHUP, hangup(node.access_log.reopen))
-        with vital(parts), _settled_memory():
+        with vital(parts), _settled_memory(listeners):
             _announce(doors, config)
             await _first(orders.stop, (*listeners, *admin))
         if not orders.stop.is_set():
@@ -99,14 +100,18 @@ async def _serve(
 
 
 @contextmanager
-def _settled_memory() -> Iterator[None]:
-    """What is here by now stays: the search for cyclic garbage leaves it out, and begins less often than by default."""
+def _settled_memory(listeners: Iterable[Listener | PlaneListener]) -> Iterator[None]:
+    """What is here by now stays: the search for cyclic garbage leaves it out, and begins less often than by default.
+    What comes on top goes back to the system when there is no work for it."""
+    trims = [listener.trim for listener in listeners if isinstance(listener, PlaneListener)]
+    giving_back = asyncio.create_task(give_back_when_idle(trims), name="memory")
     thresholds = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(OBJECTS_BEFORE_SEARCH, *thresholds[1:])
     try:
         yield
     finally:
+        giving_back.cancel()
         gc.set_threshold(*thresholds)
         gc.unfreeze()
 

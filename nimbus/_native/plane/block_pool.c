@@ -12,11 +12,18 @@ void nb_block_pool_init(nb_block_pool *pool) {
     pool->spare_count = 0;
 }
 
-void nb_block_pool_free(nb_block_pool *pool) {
+void nb_block_pool_trim(nb_block_pool *pool) {
+    pthread_mutex_lock(&pool->lock);
     for (void *block; (block = pool->spare);) {
         pool->spare = *(void **)block;
         free(block);
     }
+    pool->spare_count = 0;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void nb_block_pool_free(nb_block_pool *pool) {
+    nb_block_pool_trim(pool);
     pthread_mutex_destroy(&pool->lock);
 }
 

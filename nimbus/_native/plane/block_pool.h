@@ -21,6 +21,7 @@ typedef struct {
 } nb_block_pool;
 
 void nb_block_pool_init(nb_block_pool *pool);
+void nb_block_pool_trim(nb_block_pool *pool); /* free the spare ones. Any thread */
 void nb_block_pool_free(nb_block_pool *pool);
 
 /* NB_BLOCK_SIZE bytes of anything, or NULL when memory is short. Any thread. */
