@@ -63,7 +63,10 @@ class DataStore(Protocol):
     def capabilities(self) -> Capabilities: ...
 
     def writer(self, size_hint: int | None) -> Writer:
-        """A new stream of about `size_hint` bytes (None: unknown). Raises `StoreReadOnly`, `SpaceExhausted`."""
+        """A new stream of about `size_hint` bytes (None: unknown).
+
+        Raises `StoreReadOnly`, `SpaceExhausted`, and `Overloaded` when too many are open.
+        """
         ...
 
     def sync(self) -> None:

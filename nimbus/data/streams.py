@@ -3,7 +3,7 @@
 A stream is held until it is too large for a frame; then it is passed on to a blob in batches. While one batch is
 being written the next one is collected, so at most two and a chunk are in memory, and no disk is waited for on the
 event loop. A stream announced as no larger than `WHOLE_SIZE_BYTES_MAX` is held to its end: one turn of one thread
-then writes and syncs it all.
+then writes and syncs it all. What all streams together may hold is bounded: one more is refused when it begins.
 
 Must always hold: a stream that was not finished leaves nothing behind, also when its task was cancelled or the
 engine closed under it.
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, ParamSpec, TypeVar
 
-from nimbus.base.errors import NimbusError
+from nimbus.base.errors import NimbusError, Overloaded
 from nimbus.base.limits import MIB, SEGMENT_OBJECT_SIZE_BYTES_MAX
 from nimbus.data.blobs import BlobFile
 from nimbus.data.disk import Disk, Health
@@ -25,6 +25,7 @@ from nimbus.data.location import Location
 from nimbus.data.segments import Segments
 
 WHOLE_SIZE_BYTES_MAX: Final = MIB
+HELD_SIZE_BYTES_MAX: Final = 128 * MIB  # of all streams: as much as the native plane takes for its uploads by default
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -66,11 +67,20 @@ class Streams:
         self._disk = disk
         self._epochs = epochs
         self._blobs: set[BlobFile] = set()
+        self._promised_bytes = 0  # what the streams that are open may come to hold
 
     def begin(self, size_hint: int | None) -> Stream:
-        """A stream of about so many bytes; None when nobody knows."""
+        """A stream of about so many bytes; None when nobody knows. Raises `Overloaded`."""
         is_whole = size_hint is not None and size_hint <= WHOLE_SIZE_BYTES_MAX
-        return Stream(self, WHOLE_SIZE_BYTES_MAX if is_whole else SEGMENT_OBJECT_SIZE_BYTES_MAX)
+        promised_bytes = size_hint or 0 if is_whole else 2 * SEGMENT_OBJECT_SIZE_BYTES_MAX
+        if self._promised_bytes and self._promised_bytes + promised_bytes > HELD_SIZE_BYTES_MAX:
+            raise Overloaded(f"Uploads hold {self._promised_bytes} bytes already.")
+        self._promised_bytes += promised_bytes
+        return Stream(self, WHOLE_SIZE_BYTES_MAX if is_whole else SEGMENT_OBJECT_SIZE_BYTES_MAX, promised_bytes)
+
+    def end(self, promised_bytes: int) -> None:
+        """A stream is over."""
+        self._promised_bytes -= promised_bytes
 
     def begin_blob(self) -> BlobFile:
         """A file for a stream that has proved large."""
@@ -100,8 +110,9 @@ class Streams:
 class Stream:
     """A `Writer` of the local engine."""
 
-    def __init__(self, streams: Streams, held_bytes_max: int) -> None:
+    def __init__(self, streams: Streams, held_bytes_max: int, promised_bytes: int) -> None:
         self._streams = streams
+        self._promised_bytes = promised_bytes
         self._held_bytes_max = held_bytes_max
         self._chunks: list[bytes] = []
         self._held_bytes = 0
@@ -122,10 +133,16 @@ class Stream:
             self._blob = self._streams.begin_blob()
         location = await (self._finish_frame() if self._blob is None else self._finish_blob(self._blob))
         self._blob = self._frame = None
+        self._end()
         return location.pack()
+
+    def _end(self) -> None:
+        promised_bytes, self._promised_bytes = self._promised_bytes, 0
+        self._streams.end(promised_bytes)
 
     async def abort(self) -> None:
         self._chunks.clear()
+        self._end()
         blob, frame, self._blob, self._frame = self._blob, self._frame, None, None
         if self._streams.health.is_closed:
             return  # closing the engine discards its streams

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import resource
 import signal
 import time
 from collections.abc import Iterator
@@ -102,3 +103,29 @@ def test_what_uploads_in_flight_took_goes_back_when_they_are_over(tmp_path: Path
         assert after <= 1.3 * before, (
             f"{before / MIB:.0f} MiB, {peak / MIB:.0f} at the peak, {after / MIB:.0f} at the end"
         )
+
+
+@pytest.fixture
+def many_descriptors() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_descriptors")
+def test_fifteen_hundred_uploads_at_once_stay_within_half_a_gigabyte(tmp_path: Path) -> None:
+    with serving(tmp_path, "on") as server, ThreadPoolExecutor(64) as threads:
+        connections = list(threads.map(lambda path: begin(server, path), paths(server, 1500)))
+        begun = peak_bytes(server)
+        statuses = list(threads.map(end, connections))
+        assert max(begun, peak_bytes(server)) <= 480 * MIB
+        assert statuses.count(200) >= 50
+        client = client_of(server.port)
+        client.put_object(Bucket=BUCKET, Key="after", Body=b"x")
+        client.close()
+
+
+def peak_bytes(server: Started) -> int:
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
