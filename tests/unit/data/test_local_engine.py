@@ -19,12 +19,10 @@ from nimbus.base.errors import (
     DirectoryDamaged,
     DirectoryLocked,
     EngineError,
-    Overloaded,
     SpaceExhausted,
     StoreReadOnly,
 )
 from nimbus.base.limits import MIB
-from nimbus.data import streams
 from nimbus.data.disk import Disk, Health
 from nimbus.data.epochs import EPOCH_AGE_S_MAX, SETTLE_S
 from nimbus.data.local import LocalDataStore, LocalOptions, open_local
@@ -493,23 +491,4 @@ async def test_start_does_not_look_at_what_is_stored(tmp_path: Path, monkeypatch
     assert list(store.unsettled()) == []
     assert listed, "the test watches the right call"
     assert store._directory.epoch_path(0) not in listed
-    store.close()
-
-
-async def test_what_streams_may_hold_together_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "HELD_SIZE_BYTES_MAX", 3 * MIB)
-    store = LocalDataStore(tmp_path / "data", OPTIONS)
-    first, second, third = (store.writer(MIB) for _ in range(3))
-    with pytest.raises(Overloaded):
-        store.writer(MIB)
-    await first.abort()
-    await first.abort()
-    fourth = store.writer(MIB)
-    await second.write(bytes(MIB))
-    with pytest.raises(Overloaded):
-        store.writer(MIB)
-    await second.finish()
-    for writer in (third, fourth, store.writer(None)):
-        await writer.abort()
-    store.writer(3 * MIB)
     store.close()
