@@ -5,6 +5,7 @@ Every test ends with the right halves in their places and all objects read back,
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import shutil
@@ -245,6 +246,21 @@ def test_an_accepted_stranger_deletes_nothing_and_the_right_metadata_comes_back(
     check_refused(tmp_path, "do not belong together")
     check_bodies(tmp_path, "--accept-loss")
     check_bodies(tmp_path)
+
+
+def test_a_log_that_was_cut_is_refused_and_costs_no_bytes_when_it_is_accepted(tmp_path: Path) -> None:
+    fill(tmp_path, is_killed=True)
+    before = stored(tmp_path)
+    log = max((tmp_path / DATA / "rocksdb").glob("*.log"))
+    os.truncate(log, log.stat().st_size // 2)
+    check_refused(tmp_path, "on the disk already")
+    with serving(tmp_path, "--accept-loss", "--admin", "0", NIMBUS_DATA__QUARANTINE_S="0") as (server, client):
+        left = bodies(client)
+        assert left.items() < BODIES.items()
+        lost = len(BODIES) - len(left)
+        assert quarantine(server, held=lost)[0] == lost
+        stop(server)
+    assert stored(tmp_path) == before
 
 
 def test_the_quarantine_is_emptied_when_the_operator_says_so(tmp_path: Path) -> None:
