@@ -33,6 +33,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     region: str = "us-east-1"
     domains: tuple[str, ...] = ("localhost",)
     requests_max: int = 1_000  # in flight at once; one more answers 503 SlowDown
+    upload_bytes_max: int = 128 * MIB  # of bodies in memory; an upload for which there is no room answers 503 SlowDown
     body_rate_bytes_per_s: int = 1_024  # a peer that sends or takes a body more slowly is cut off ...
     body_grace_s: float = 20.0  # ... after this long
     drain_size_bytes_max: int = 8 * MIB  # of a body that nobody wants, read so that the client sees the answer

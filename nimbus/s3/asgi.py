@@ -27,6 +27,7 @@ from nimbus.base.limits import READ_SIZE_BYTES
 from nimbus.s3.access import RELAYED, AccessRecorder
 from nimbus.s3.api import BodySender, Message, ObjectBody, Send, Sending, Settings
 from nimbus.s3.app import Answer, App, Exchange
+from nimbus.s3.body import WHOLE_SIZE_BYTES_MAX
 from nimbus.s3.errors import S3Error
 from nimbus.s3.heads import refusal_of
 
@@ -51,6 +52,7 @@ class S3Asgi:
         self._store = app.services.store
         self._settings = app.services.settings
         self._meter = app.meter
+        self._upload_bytes = 0  # of the bodies that come this way, as `_held_bytes` has them
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,6 +73,8 @@ class S3Asgi:
         exchange = self._app.exchange(head, headers, receive, extensions.get("nimbus.body"))  # type: ignore[arg-type]
         exchange.began_ns, exchange.is_relayed = began_ns, RELAYED in scope
         exchange.is_last = scope.get("http_version", "1.1") != "1.1"  # as in the native plane
+        held_bytes = _held_bytes(exchange)
+        self._upload_bytes += held_bytes
         try:
             refusal = self._refusal(exchange)
             if refusal is None:
@@ -79,6 +83,7 @@ class S3Asgi:
                 answer = self._app.refuse(exchange, refusal)
             await self._send(exchange, answer, send, extensions.get("nimbus.send"))
         finally:
+            self._upload_bytes -= held_bytes
             received_bytes = 0 if exchange.body is None else exchange.body.received_bytes
             took_ns = time.perf_counter_ns() - began_ns
             self._meter.count(exchange.operation, exchange.status, took_ns, received_bytes, exchange.sent_bytes)
@@ -89,13 +94,17 @@ class S3Asgi:
 
     def _refusal(self, exchange: Exchange) -> S3Error | None:
         """What is wrong with a head before anybody asks what it wants."""
-        if self._is_overloaded():
+        if self._is_overloaded() or self._has_no_room(_held_bytes(exchange)):
             return S3Error("SlowDown")
         refusal = refusal_of(exchange.head, exchange.headers, exchange.is_relayed)
         if refusal is None:
             return None
         exchange.is_last = exchange.is_last or refusal.is_last
         return refusal.error
+
+    def _has_no_room(self, held_bytes: int) -> bool:
+        """Whether the body of a request, which is counted already, is one too much; one alone never is."""
+        return self._settings.upload_bytes_max < self._upload_bytes != held_bytes
 
     def _is_overloaded(self) -> bool:
         return self._meter.in_flight > self._settings.requests_max
@@ -293,6 +302,14 @@ async def _close(stream: Any) -> None:
     close = getattr(stream, "aclose", None)
     if close is not None:
         await close()
+
+
+def _held_bytes(exchange: Exchange) -> int:
+    """What the body of a request may hold of our memory; nothing when somebody else takes it in."""
+    if exchange.held is not None or not _has_body(exchange.headers):
+        return 0
+    size = exchange.headers.get("content-length", "")
+    return min(int(size), WHOLE_SIZE_BYTES_MAX) if size.isdigit() else WHOLE_SIZE_BYTES_MAX
 
 
 def _is_unread(exchange: Exchange) -> bool:

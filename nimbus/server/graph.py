@@ -190,6 +190,7 @@ def _settings(config: Config) -> Settings:
         region=config.region,
         domains=config.domains,
         requests_max=config.limits.requests,
+        upload_bytes_max=config.limits.upload_bytes,
         body_rate_bytes_per_s=config.limits.body_rate_bytes_per_s,
         body_grace_s=config.limits.body_grace_s,
     )

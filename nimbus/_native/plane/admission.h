@@ -21,12 +21,12 @@
 #include <stdint.h>
 
 enum {
-    NB_QUEUE_MS_MAX = 60,
+    NB_QUEUE_MS_MAX = 50,
     NB_WORK_FLOOR_BYTES = 8 << 20,        /* about what keeps every lane of MD5 and the disk busy */
     NB_WORK_OF_UPLOAD_BYTES = 64 << 10,   /* what a sync and a commit cost besides the bytes */
-    NB_WORK_FRESH_MS = 100,               /* a promise counts for so long; then its client is a slow one */
+    NB_WORK_FRESH_MS = 200,               /* a promise counts for so long; then its client is a slow one */
     NB_WORK_WINDOW_MS = 100,              /* over which the pace is measured */
-    NB_WORK_RATE_BYTES_PER_S = 512 << 20, /* until it has been */
+    NB_WORK_RATE_BYTES_PER_S = 128 << 20, /* until it has been */
 };
 
 typedef struct {

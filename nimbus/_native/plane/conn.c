@@ -372,14 +372,15 @@ static ssize_t throw_away(nb_conn *conn, uint64_t count_max) {
         return errno == EAGAIN ? NB_RECEIVED_NOTHING : NB_RECEIVED_BROKEN;
     }
     conn->lingered_bytes += (uint64_t)count;
+    conn->worker->drained_bytes += (uint64_t)count;
     nb_count(&conn->worker->metrics.received_bytes, (uint64_t)count);
     return count;
 }
 
 static nb_step step_linger(nb_conn *conn) {
     nb_buffer_give(&conn->worker->buffers, &conn->in);
-    for (uint64_t began = conn->lingered_bytes; conn->can_read;) {
-        if (conn->lingered_bytes - began >= NB_TURN_SIZE_BYTES_MAX)
+    while (conn->can_read) {
+        if (conn->worker->drained_bytes >= NB_DRAINS_PER_TURN_BYTES_MAX)
             return NB_STEP_YIELD;
         ssize_t count = throw_away(conn, NB_BLOCK_SIZE);
         if (count == NB_RECEIVED_END || count == NB_RECEIVED_BROKEN || conn->lingered_bytes > NB_LINGER_SIZE_BYTES_MAX)
@@ -414,6 +415,8 @@ static nb_step step_drain(nb_conn *conn) {
     while (!body->done) {
         if (!conn->can_read)
             return NB_STEP_WAIT;
+        if (conn->worker->drained_bytes >= NB_DRAINS_PER_TURN_BYTES_MAX)
+            return NB_STEP_YIELD;
         ssize_t count = throw_away(conn, body->left);
         if (count == NB_RECEIVED_END || count == NB_RECEIVED_BROKEN)
             return NB_STEP_CLOSE;

@@ -231,6 +231,7 @@ void *nb_worker_run(void *argument) {
         if (count < 0 && errno != EINTR)
             nb_die("epoll_wait");
         worker->now_ms = nb_monotonic_ms();
+        worker->drained_bytes = 0;
         worker->seen.of = NULL;
         take_ring(worker);
         for (int i = 0; i < count; i++)

@@ -39,6 +39,7 @@ enum {
     NB_REFUSALS_MAX = 64,                  /* connections over the limit that are told so; more wait unaccepted */
     NB_LINGER_SIZE_BYTES_MAX = 64 << 20,   /* read and dropped, so that the peer sees our answer */
     NB_LINGER_MS = 5000,                   /* and as long as again when as much came meanwhile as the pace asks for */
+    NB_DRAINS_PER_TURN_BYTES_MAX = 2 << 20, /* of all connections of a worker: those who are served come first */
     NB_DRAIN_SIZE_BYTES_MAX = 8 << 20, /* of a body that nobody wants; drain_size_bytes_max of nimbus/s3/api.py */
     NB_TICK_MS = 1000,                     /* how often a body's pace is looked at */
     NB_UNACKNOWLEDGED_MS_MAX = 900000,     /* a peer that makes no room for so long is gone, whatever it has earned */
@@ -173,6 +174,7 @@ struct nb_worker {
     nb_source listener, inbox;
     bool is_listening, has_paused, has_begun_drain;
     int64_t now_ms, accept_after_ms;
+    uint64_t drained_bytes; /* thrown away in this turn */
     nb_link timers[NB_TIMER_KINDS];
     nb_link run_queue, all;
     nb_link held;
