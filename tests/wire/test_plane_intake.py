@@ -28,6 +28,7 @@ from nimbus.server.plane_blobs import Blobs
 from nimbus.server.plane_bodies import HeldBodies
 from nimbus.server.plane_uploads import PlaneUploads
 from nimbus.store import collector
+from nimbus.store.room import Room
 from tests.wire.plane_front import Front, Peer, front
 from tests.wire.plane_inside import inside
 from tests.wire.plane_node import OWNER
@@ -35,6 +36,10 @@ from tests.wire.plane_pair import Node
 
 SIZE = 700_000
 BODY = os.urandom(SIZE)
+
+
+async def _nothing_to_free(_seconds: float) -> bool:
+    return False
 
 
 class Bench:
@@ -45,7 +50,7 @@ class Bench:
         self.data = LocalDataStore(root)
         self.root = root
         self.blobs = Blobs(self.data, DataMeter())
-        self.bodies = HeldBodies(running.plane, self.blobs)
+        self.bodies = HeldBodies(running.plane, self.blobs, Room(_nothing_to_free))
         self._thread = threading.Thread(target=self._settle)
         self._thread.start()
 
@@ -243,7 +248,12 @@ def test_an_upload_that_fails_unforeseen_is_the_servers_to_judge(
         raise RuntimeError("nobody has foreseen this")
 
     handover: Any = SimpleNamespace(
-        check_pace=lambda: None, find_bucket=find_bucket, submit=lambda: None, join=lambda: None, on_answers=None
+        check_pace=lambda: None,
+        find_bucket=find_bucket,
+        submit=lambda: None,
+        join=lambda: None,
+        on_answers=None,
+        room=None,
     )
     data = LocalDataStore(tmp_path)
     with front(takes_uploads=True) as running:
