@@ -23,7 +23,7 @@ from tests.wire.page_cache import evict
 pytestmark = pytest.mark.serial
 
 SIZES = [KIB, 64 * KIB, MIB, 9 * MIB]
-BELIEVED_S = 0.6  # longer than NB_RECENT_MS of nimbus/_native/plane/trust.h, and a tick
+BELIEVED_S = 1.1  # longer than NB_RECENT_MS of nimbus/_native/plane/trust.h, and a tick
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@
 
 enum {
     NB_VERIFIED_MS = 60000, /* no block counts as verified for longer: memory rots too */
-    NB_RECENT_MS = 500,
+    NB_RECENT_MS = 1000,
 };
 
 /* The block device that files lie on: the first one that is met. While it reads it does not tell. */
