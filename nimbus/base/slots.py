@@ -33,9 +33,11 @@ class Slots:
         """Open the file, or make it with `record` in it. Blocking; raises OSError, `DirectoryDamaged`."""
         if not path.exists():
             _make(path, record)
-        self._number, self.record = _newest(path.read_bytes(), path)
+        content = path.read_bytes()
+        self._number, self.record = _newest(content, path)
         self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
+            os.pwrite(self._fd, content, 0)  # blocks that a copy shares need space now: in the memory that is a SIGBUS
             self._memory = mmap.mmap(self._fd, _FILE_SIZE_BYTES)
         except BaseException:
             os.close(self._fd)

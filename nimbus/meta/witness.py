@@ -129,6 +129,7 @@ class Witness:
         self._directory = directory
         self._sequence = sequence
         self._files = files_of(directory)
+        self._manifest = self._files.manifest, self._files.manifest_size_bytes  # as of the last look
         self._slots = Slots(path, self._record())
         self._slots.put(self._record())
         self._slots.sync()
@@ -187,10 +188,15 @@ class Witness:
         """Take the sizes of the files in, at a moment at which all of that is synced."""
         with lock:
             files = files_of(self._directory) if is_synced() else None
+        if files is not None and (files.manifest, files.manifest_size_bytes) != self._manifest:
+            self._manifest = files.manifest, files.manifest_size_bytes
+            files = msgspec.structs.replace(files, logs=())  # some became tables and are about to be deleted
         if files is None or files != self._files:
             self._wake.set()  # look once more: what follows a write, follows it soon
         if files is not None:
             _sync(self._directory / f"MANIFEST-{files.manifest:06}")
+            if files.manifest != self._files.manifest:
+                _sync(self._directory)  # CURRENT names it
             with lock:
                 self._files = files
                 self._slots.put(self._record())

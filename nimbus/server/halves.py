@@ -18,7 +18,7 @@ from nimbus.data import registry as data_engines
 from nimbus.data.api import DataStore
 from nimbus.meta import registry as metadata_engines
 from nimbus.meta.api import OrderedMap
-from nimbus.store.identity import Identity
+from nimbus.store.identity import ACCEPTED, Identity
 from nimbus.store.quarantine import Custody
 
 
@@ -59,6 +59,7 @@ def open_halves(config: Config, directory: Path, consent: Consent) -> Iterator[H
             quarantine_s=data.quarantine_s,
             is_in_doubt=bool(identity.doubt) or not map.capabilities.durable,
             is_emptied=consent.empties_quarantine,
+            holds_garbage=identity.doubt == ACCEPTED and not consent.empties_quarantine,
             on_settled=partial(identity.settle, is_emptied=consent.empties_quarantine),
         )
         yield Halves(map, store, custody)

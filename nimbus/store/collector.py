@@ -62,7 +62,10 @@ class Collector:
         clock: Clock,
         grace_ms: int,
         readers: AskReaders | None,
+        *,
+        holds_found: bool = False,
     ) -> None:
+        """With `holds_found`, what rows of earlier runs name goes into the quarantine."""
         self._rows = rows
         self._commits = commits
         self._freeing = freeing
@@ -71,6 +74,8 @@ class Collector:
         self._clock = clock
         self._grace_ms = grace_ms
         self._readers = readers
+        self._holds_found = holds_found
+        self._found_to = b""  # the last row that was found
         self._cursor = keys.GARBAGE
         self._held: dict[bytes, Batch] = {}  # rows put aside, by the name that readers hold
         self._again: Batch = {}  # rows whose readers are done, and rows that could not be freed
@@ -98,7 +103,9 @@ class Collector:
         except DataDamaged as error:  # garbage may wait, reads and writes go on
             _logger.warning("The last garbage row cannot be read: %s", error)
             last = []
+            self._found_to = keys.after_prefix(keys.GARBAGE)
         if last:
+            self._found_to = last[0][0]
             self._queue.continue_after(keys.garbage_time_ms(last[0][0]))
         self._task = asyncio.create_task(self._run(), name="garbage collector")
         self._wanted.set()
@@ -256,13 +263,16 @@ class Collector:
                 self._wake_in(ROUND_S)
             else:
                 free[row] = garbage
+        found = {row: free.pop(row) for row in list(free) if row <= self._found_to} if self._holds_found else {}
         failures = await self._freeing.free(free)
         self._freed += len(free) - len(failures)
-        for row, error in failures.items():
-            self._again[row] = free[row]
-            self._error = error
         if len(free) > len(failures):
             self._tell_of_room(True)
+        if found:
+            failures |= await self._freeing.hold(found)
+        for row, error in failures.items():
+            self._again[row] = batch[row]
+            self._error = error
 
     async def _ask_readers(self) -> IsRead:
         if self._readers is None:

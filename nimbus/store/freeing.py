@@ -2,12 +2,15 @@
 
 Must always hold: a row is deleted only after the bytes it names were dropped, so a stop in between repeats the
 drop, which is no error. What cannot be dropped is told and stays queued; it holds nothing else up.
+
+Rows of metadata that may not be the one of these bytes are worked off in the same way, but what they name goes into the
+quarantine.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from nimbus.base.errors import NimbusError
@@ -17,6 +20,7 @@ from nimbus.meta import keys
 from nimbus.meta.api import View
 from nimbus.store.commits import Commits
 from nimbus.store.garbage import is_in_bitmap
+from nimbus.store.quarantine import Quarantine
 from nimbus.store.records import Garbage, ManifestPage, UploadedPart, unpack
 from nimbus.store.rows import Rows
 from nimbus.store.threads import Threads
@@ -26,36 +30,51 @@ PAGES_PER_STEP: Final = 16  # manifest pages of up to 46 KB
 
 Batch = dict[bytes, Garbage]  # garbage rows by their key
 Failures = dict[bytes, Exception]  # what could not be freed, and why
+Drop = Callable[[Mapping[bytes, Sequence[bytes]]], Awaitable[Failures]]
 
 
 class Freeing:
     """Frees garbage rows. Drops run on a worker thread, deletions share the syncs of the commit thread."""
 
-    def __init__(self, rows: Rows, commits: Commits, data: DataStore, threads: Threads) -> None:
+    def __init__(
+        self, rows: Rows, commits: Commits, data: DataStore, threads: Threads, quarantine: Quarantine | None
+    ) -> None:
         self._rows = rows
         self._commits = commits
         self._data = data
         self._threads = threads
+        self._quarantine = quarantine
 
     async def free(self, batch: Batch) -> Failures:
         """Free these rows; those that could not be."""
-        failures = await self.drop({row: garbage.locations for row, garbage in batch.items()})
-        for row, garbage in batch.items():
-            try:
-                if garbage.upload_rows:
-                    await self._free_parts(garbage.upload_rows, garbage.kept_parts)
-                if garbage.manifest_rows:
-                    await self._free_pages(garbage.manifest_rows)
-            except (NimbusError, OSError) as error:
-                failures[row] = error
-        await self._delete([row for row in batch if row not in failures])
-        return failures
+        return await self._work_off(batch, self.drop)
+
+    async def hold(self, batch: Batch) -> Failures:
+        """Put what these rows stand for into the quarantine; those of which that failed."""
+        return await self._work_off(batch, self._keep)
 
     async def drop(self, locations: Mapping[bytes, Sequence[bytes]]) -> Failures:
         """Drop the locations of each name; the names of which one could not be dropped."""
         return await self._threads.run(_drop_all, self._data, locations)
 
-    async def _free_parts(self, prefix: bytes, kept_parts: bytes) -> None:
+    async def _keep(self, locations: Mapping[bytes, Sequence[bytes]]) -> Failures:
+        assert self._quarantine is not None, "whoever holds something has a quarantine"
+        return await self._threads.run(_keep_all, self._quarantine, locations)
+
+    async def _work_off(self, batch: Batch, drop: Drop) -> Failures:
+        failures = await drop({row: garbage.locations for row, garbage in batch.items()})
+        for row, garbage in batch.items():
+            try:
+                if garbage.upload_rows:
+                    await self._free_parts(garbage.upload_rows, garbage.kept_parts, drop)
+                if garbage.manifest_rows:
+                    await self._free_pages(garbage.manifest_rows, drop)
+            except (NimbusError, OSError) as error:
+                failures[row] = error
+        await self._delete([row for row in batch if row not in failures])
+        return failures
+
+    async def _free_parts(self, prefix: bytes, kept_parts: bytes, drop: Drop) -> None:
         """Drop the parts of a finished upload, but not the bytes that its object took over."""
         start, end = prefix, keys.after_prefix(prefix)
         while page := await self._rows.scan(start, end, PARTS_PER_STEP):
@@ -65,19 +84,21 @@ class Freeing:
                 if not is_in_bitmap(kept_parts, keys.part_number(row))
                 for extent in unpack(UploadedPart, value).extents
             ]
-            await self._drop_then_delete(locations, page)
+            await self._drop_then_delete(locations, page, drop)
             start = keys.after(page[-1][0])
 
-    async def _free_pages(self, prefix: bytes) -> None:
+    async def _free_pages(self, prefix: bytes, drop: Drop) -> None:
         """Drop the bytes that the pages of a manifest name, then the pages."""
         start, end = prefix, keys.after_prefix(prefix)
         while page := await self._rows.scan(start, end, PAGES_PER_STEP):
             extents = [extent for _, value in page for extent in unpack(ManifestPage, value).extents]
-            await self._drop_then_delete([extent.location for extent in extents if extent.size], page)
+            await self._drop_then_delete([extent.location for extent in extents if extent.size], page, drop)
             start = keys.after(page[-1][0])
 
-    async def _drop_then_delete(self, locations: Sequence[bytes], page: Sequence[tuple[bytes, bytes]]) -> None:
-        failures = await self.drop({b"": locations})
+    async def _drop_then_delete(
+        self, locations: Sequence[bytes], page: Sequence[tuple[bytes, bytes]], drop: Drop
+    ) -> None:
+        failures = await drop({b"": locations})
         if failures:
             raise failures[b""]
         await self._delete([row for row, _ in page])
@@ -110,3 +131,11 @@ def _drop_all(data: DataStore, locations: Mapping[bytes, Sequence[bytes]]) -> Fa
             except (NimbusError, OSError) as error:
                 failures[name] = error
     return failures
+
+
+def _keep_all(quarantine: Quarantine, locations: Mapping[bytes, Sequence[bytes]]) -> Failures:
+    try:
+        quarantine.take({location for several in locations.values() for location in several if location})
+    except (NimbusError, OSError) as error:
+        return dict.fromkeys(locations, error)
+    return {}

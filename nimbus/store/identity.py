@@ -17,6 +17,7 @@ Must always hold: no byte is taken in before the halves are paired; `judge` only
 
 from __future__ import annotations
 
+import errno
 import logging
 from typing import Final
 
@@ -123,7 +124,7 @@ class Identity:
         try:
             self._renew(map)
         except SpaceExhausted as error:
-            if not is_known:
+            if self._judgement not in (Judgement.KNOWN, Judgement.ADOPTED):
                 raise
             _logger.warning("The pairing of data and metadata stays that of the last start: %s", error)
 
@@ -140,7 +141,10 @@ class Identity:
         """What the last run left is in the quarantine; or, the operator had all of that dropped. Ends the doubt."""
         if self.doubt and (is_emptied or self.doubt == ADOPTED):
             assert self._stamp is not None, "only a stamp has a doubt"
-            self._write_stamp(msgspec.structs.replace(self._stamp, doubt=""))
+            try:
+                self._write_stamp(msgspec.structs.replace(self._stamp, doubt=""))
+            except NimbusError as error:
+                _logger.warning("The metadata stays in doubt until the next start: %s", error)
 
     # --- parts ---
 
@@ -167,7 +171,8 @@ class Identity:
             finally:
                 slots.close()
         except OSError as error:
-            raise EngineError(f"{path}: {error.strerror}.") from error
+            kind = SpaceExhausted if error.errno in (errno.ENOSPC, errno.EDQUOT) else EngineError
+            raise kind(f"{path}: {error.strerror}.") from error
         self._stamp = stamp
 
     def _write_rows(self, map: OrderedMap, data_id: bytes, pairing: Pairing) -> None:

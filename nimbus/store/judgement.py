@@ -25,7 +25,7 @@ from nimbus.data.traces import Traces
 from nimbus.meta import keys
 from nimbus.meta.api import OrderedMap
 from nimbus.meta.envelope import PORTABLE
-from nimbus.store.naming import NAMING_TABLES, locations_in
+from nimbus.store.naming import NAMING_TABLES, are_bytes_named, locations_in
 from nimbus.store.records import Pairing, Stamp, unpack
 
 FLEETING_DATA_ID: Final = bytes(ID_SIZE_BYTES)  # stands for every data engine that forgets
@@ -79,7 +79,7 @@ class MapSide:
 
     def names_bytes(self) -> bool:
         """Whether an object or an upload has bytes."""
-        return any(True for _ in locations_in(self._map, NAMING_TABLES[:3]))
+        return are_bytes_named(self._map)
 
     def sample(self) -> Iterator[bytes]:
         """Some of the locations that it names, garbage included."""

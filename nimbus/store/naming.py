@@ -54,16 +54,39 @@ NAMING_TABLES: Final = (
 def slices_of(map: OrderedMap, tables: Sequence[NamingTable]) -> Iterator[list[bytes]]:
     """The locations that the rows of these tables name, a slice of rows at a time, in the order of the tables."""
     for table in tables:
-        start, end = table.prefix, keys.after_prefix(table.prefix)
-        while True:
-            rows = map.range(start, end, table.slice_rows)
+        for rows in _slices_of_rows(map, table.prefix, table.slice_rows):
             yield [location for _, value in rows for location in table.locations(value) if location]
-            if len(rows) < table.slice_rows:
-                break
-            start = keys.after(rows[-1][0])
 
 
 def locations_in(map: OrderedMap, tables: Sequence[NamingTable]) -> Iterator[bytes]:
     """The same, one by one."""
     for locations in slices_of(map, tables):
         yield from locations
+
+
+def are_bytes_named(map: OrderedMap) -> bool:
+    """Whether an object or an open upload has bytes.
+
+    Parts and pages do not say so by themselves: when their upload has ended or their object is deleted, they stay a
+    moment longer than their bytes.
+    """
+    for rows in _slices_of_rows(map, keys.objects(b""), SLICE_ROWS):
+        records = (unpack(Object, value) for _, value in rows)
+        if any(record.extents or record.manifest_id for record in records):
+            return True
+    for rows in _slices_of_rows(map, keys.uploads(b""), SLICE_ROWS):
+        for row, _ in rows:
+            parts = keys.parts(keys.upload_columns(row)[1])
+            if any(True for _ in locations_in(map, (NAMING_TABLES[0]._replace(prefix=parts),))):
+                return True
+    return False
+
+
+def _slices_of_rows(map: OrderedMap, prefix: bytes, slice_rows: int) -> Iterator[list[tuple[bytes, bytes]]]:
+    start, end = prefix, keys.after_prefix(prefix)
+    while True:
+        rows = map.range(start, end, slice_rows)
+        yield rows
+        if len(rows) < slice_rows:
+            return
+        start = keys.after(rows[-1][0])

@@ -1,8 +1,9 @@
 """Bytes that no row names wait here before they are dropped: a durable list of locations, while the bytes stay put.
 
-Whatever a sweep finds after an unclean stop comes in first. It leaves when its time is over and it was compared with
-all rows once more: what a row names by then is kept, the rest is dropped. What was found while the metadata was in
-doubt (identity.py) is held whatever the time, until the operator has the quarantine emptied.
+Whatever a sweep finds after an unclean stop comes in first, and what garbage rows name of metadata that was accepted in
+spite of a loss (freeing.py): those of a clone name bytes that its original still has. It leaves when its time is over
+and it was compared with all rows once more: what a row names by then is kept, the rest is dropped. What came in while
+the metadata was in doubt (identity.py) is held whatever the time, until the operator has the quarantine emptied.
 
 Must always hold: nothing is dropped that a row names; a location is in a row here before the data engine forgets that
 it was unsettled, and until after it was dropped.
@@ -43,11 +44,12 @@ class Custody(msgspec.Struct, frozen=True):
     quarantine_s: float
     is_in_doubt: bool = False  # these rows may not be those that named the bytes
     is_emptied: bool = False  # the operator wants all of it dropped now
+    holds_garbage: bool = False  # what earlier runs wanted freed, may have been a copy that had its own life
     on_settled: Callable[[], None] = lambda: None  # what the last run left is in the quarantine, or was dropped
 
 
 class Quarantine:
-    """The quarantine of one data directory. Its methods block and belong to one thread; `read` to any."""
+    """The quarantine of one data directory. Its methods block and belong to one thread; `take` and `read` to any."""
 
     def __init__(self, map: OrderedMap, committer: Committer, data: DataStore, clock: Clock, custody: Custody) -> None:
         self._map = map
@@ -57,14 +59,18 @@ class Quarantine:
         self.custody = custody
         self._prefix = keys.quarantine(custody.data_id)
         self._footprint: Callable[[bytes], int] = getattr(data, "footprint", data.size)
+        self._taking = Lock()  # so that nothing is counted twice
         self._lock = Lock()
         self._counts = {WAITING: [0, 0], HELD: [0, 0]}  # locations and bytes
         self._first_ms: int | None = None  # the oldest that leaves by time
 
     def load(self) -> None:
         """Count what earlier runs left."""
-        for _, entry in self._rows():
-            self._count(entry, 1)
+        with self._taking:
+            for counts in self._counts.values():
+                counts[:] = 0, 0
+            for _, entry in self._rows():
+                self._count(entry, 1)
 
     def take(self, locations: Collection[bytes]) -> int:
         """Keep these locations durably; how many were not here yet."""
@@ -119,9 +125,10 @@ class Quarantine:
         entries = {
             self._prefix + location: Quarantined(now_ms, self._footprint(location), is_held) for location in locations
         }
-        taken = self._committer.commit_now(partial(_add, entries))
-        for entry in taken:
-            self._count(entry, 1)
+        with self._taking:
+            taken = self._committer.commit_now(partial(_add, entries))
+            for entry in taken:
+                self._count(entry, 1)
         return len(taken)
 
     def _is_due(self, entry: Quarantined) -> bool:

@@ -97,9 +97,12 @@ class Store:
         leases = Leases()
         queue = GarbageQueue(clock)
         grace_ms = round(garbage_grace_s * 1000)
-        freeing = Freeing(rows, commits, data, self._drop_threads)
+        freeing = Freeing(rows, commits, data, self._drop_threads, quarantine)
         assert readers is None or rows.is_owned, "other nodes cannot be asked what they read"
-        self._collector = Collector(rows, commits, freeing, leases, queue, clock, grace_ms, readers)
+        holds_found = custody is not None and custody.holds_garbage
+        self._collector = Collector(
+            rows, commits, freeing, leases, queue, clock, grace_ms, readers, holds_found=holds_found
+        )
         self._room = room = Room(self._collector.make_room)
         self._discard = discard = self._collector.discard
         self._buckets = buckets = Buckets(rows, commits, clock, partial(end_upload, queue))

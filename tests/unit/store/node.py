@@ -16,6 +16,7 @@ from nimbus.meta.committer import OwnedCommitter
 from nimbus.meta.memory import MemoryMap
 from nimbus.store.api import CompletedPart, Condition, Digests, NewObject
 from nimbus.store.leases import AskReaders
+from nimbus.store.quarantine import Custody
 from nimbus.store.records import Garbage, ManifestPage, Object, Upload, UploadedPart, unpack
 from nimbus.store.store import Store
 
@@ -50,6 +51,7 @@ class Node:
         clock: ManualClock,
         garbage_grace_s: float = 3600,
         readers: AskReaders | None = None,
+        custody: Custody | None = None,
     ) -> None:
         self.map = map
         self.data = data
@@ -63,6 +65,7 @@ class Node:
             part_size_bytes_min=PART_SIZE_BYTES_MIN,
             garbage_grace_s=garbage_grace_s,
             readers=readers,
+            custody=custody,
         )
 
     async def put(
@@ -152,11 +155,12 @@ async def running(
     clock: ManualClock | None = None,
     garbage_grace_s: float = 3600,
     readers: AskReaders | None = None,
+    custody: Custody | None = None,
 ) -> AsyncIterator[Node]:
     """A node, closed at the end; the engines survive it."""
     map = map or MemoryMap()
     committer = OwnedCommitter(map)
-    node = Node(map, committer, data or MemoryDataStore(), clock or ManualClock(), garbage_grace_s, readers)
+    node = Node(map, committer, data or MemoryDataStore(), clock or ManualClock(), garbage_grace_s, readers, custody)
     try:
         await node.store.start()
         yield node

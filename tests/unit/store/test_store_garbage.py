@@ -14,6 +14,7 @@ from nimbus.meta import keys
 from nimbus.meta.memory import MemoryMap
 from nimbus.store.collector import DISCARDED_MAX
 from nimbus.store.garbage import bitmap, is_in_bitmap
+from nimbus.store.quarantine import Custody
 from nimbus.store.records import Extent, Object, UploadedPart, pack
 from nimbus.store.sweep import Sweeper
 from nimbus.store.times import http_text, iso_text
@@ -57,6 +58,35 @@ async def test_rows_of_an_earlier_run_are_freed_at_the_start() -> None:
     async with running(map, data) as node:
         await node.check_nothing_leaked()
         assert node.stored() == 2
+        assert await node.get("l") == b"stays"
+
+
+async def test_what_accepted_metadata_wanted_freed_is_held_and_what_is_deleted_since_is_freed() -> None:
+    """It may be that of a clone, whose garbage the original still names."""
+    map, data = MemoryMap(), MemoryDataStore()
+    async with running(map, data) as node:
+        await node.store.create_bucket("b", "owner", "")
+        await node.put_multipart("k", dict.fromkeys(range(1, 100), b"part"))
+        await node.store.delete_object("b", "k", None)
+        await node.store.abort_upload("b", "m", await node.upload("m", {1: b"first", 2: b"second"}))
+        await node.put("l", b"overwritten")
+        await node.put("l", b"stays")
+    stored = set(data._objects)
+    assert len(stored) == 103
+    for _ in range(2):
+        async with running(map, data, custody=Custody(b"d" * 16, 0, is_in_doubt=True, holds_garbage=True)) as node:
+            await node.store.collect_garbage()
+            assert (node.garbage(), node.rows(keys.parts(b"")), node.rows(keys.manifest(b""))) == ([], [], [])
+            assert set(data._objects) == stored
+            held = {reading.labels: reading.value for source in node.store.metrics for reading in source.read()}
+            assert held["held",] == 4 * 1 + 98 * 4 + len(b"firstsecondoverwritten")
+            await node.put("n", b"new")
+            await node.store.delete_object("b", "n", None)
+            await node.store.collect_garbage()
+            assert set(data._objects) == stored
+    async with running(map, data, custody=Custody(b"d" * 16, 0, is_emptied=True)) as node:
+        await until(lambda: node.stored() == 1)
+        await node.check_nothing_leaked()
         assert await node.get("l") == b"stays"
 
 

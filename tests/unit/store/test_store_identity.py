@@ -14,7 +14,7 @@ from nimbus.meta import keys
 from nimbus.meta.api import Capabilities
 from nimbus.meta.memory import CAPABILITIES, MemoryMap
 from nimbus.store.identity import ACCEPTED, ADOPTED, Identity
-from nimbus.store.records import Extent, Object, pack
+from nimbus.store.records import Extent, ManifestPage, Object, UploadedPart, pack
 
 
 class KeptMap(MemoryMap):
@@ -141,3 +141,21 @@ def test_bytes_that_are_gone_are_missed_although_their_stamp_is_there(tmp_path: 
     traces.locations = ()
     with pytest.raises(StrangersMet, match="gone"):
         start(map, traces)
+
+
+def test_a_stop_between_the_last_bytes_and_the_rows_that_named_them_is_no_loss(tmp_path: Path) -> None:
+    """The collector drops the bytes of a deleted object or an ended upload first, then the pages and parts."""
+    map, traces = KeptMap(), KnownTraces(tmp_path, b"there")
+    map.name(b"there")
+    start(map, traces)
+    extents = (Extent(b"there", 1),)
+    ended, deleted = keys.part(b"u" * 16, 1), keys.manifest_page(b"m" * 16, 0)
+    pages = {ended: pack(UploadedPart(1, "", 0, extents)), deleted: pack(ManifestPage(0, (), extents))}
+    map.txn({}, {keys.object(b"i" * 16, b"key"): None, **pages})
+    traces.locations = ()
+    start(map, traces)
+    map.txn({}, {keys.upload(b"i" * 16, b"key", b"u" * 16): b"open"})
+    with pytest.raises(StrangersMet, match="gone"):
+        start(map, traces)
+    map.txn({}, {keys.part(b"u" * 16, 1): None})
+    start(map, traces)
