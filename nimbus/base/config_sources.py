@@ -150,7 +150,9 @@ def _nearest(name: str, key: str) -> str:
 
 def _explain(message: str) -> str:
     """msgspec's message with the key in front: 'limits.connections: expected `int`, got `str`'."""
-    text, at, path = message.partition(" - at `$")
+    text, at, path = re.sub(r"`str` matching regex '\\\\A(.*)\\\\Z'", r"text of the form \1", message).partition(
+        " - at `$"
+    )
     if not at:
         return text
     name = path.rstrip("`").lstrip(".")
@@ -250,6 +252,8 @@ def _set(raw: Raw, path: tuple[str, ...], value: Any) -> None:
 
 
 def config_path(argument: str | None, environ: Mapping[str, str]) -> Path | None:
-    """The file to read: the one named on the command line, else by NIMBUS_CONFIG, else none."""
+    """The file to read: the one named on the command line, else by NIMBUS_CONFIG, else none. Raises `ConfigInvalid`."""
+    if argument == "":  # a script's variable that is not set; the defaults would open another store
+        raise ConfigInvalid("--config names no file; name one, or leave the option out")
     named = argument or environ.get("NIMBUS_CONFIG") or None
     return Path(os.path.expanduser(named)) if named else None

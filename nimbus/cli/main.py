@@ -9,11 +9,12 @@ every user of a machine can read argv.
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import nimbus.base.allocator  # noqa: F401 (before anything that loads Granian)
 from nimbus import __version__
@@ -43,6 +44,16 @@ Each command has its own --help.
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that answers wrong usage in one line."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse here what nobody knows: the command that it was given to knows the options that it may have meant."""
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            name = unknown[0].partition("=")[0]  # what follows may be a secret
+            close = difflib.get_close_matches(name, self._option_string_actions, n=1, cutoff=0.7)
+            meant = f"; did you mean {close[0]!r}?" if close else ""
+            self.error(f"there is no {'option' if name.startswith('-') else 'argument'} {name!r}{meant}")
+        return known, unknown
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_USAGE, f"nimbus: {message}; see `{self.prog} --help`\n")

@@ -34,7 +34,7 @@ def owned(path: Path) -> Iterator[Path]:
         raise _refusal(path, error) from error
     try:
         _take(lock, path)
-        _check_size(path)
+        _check_size(path, path)
         yield path
     finally:
         os.close(lock)
@@ -50,10 +50,12 @@ def check_directory(path: Path) -> None:
         number = errno.EACCES
     if number:
         raise _refusal(path, OSError(number, os.strerror(number)))
+    _check_size(path, there)
 
 
-def _check_size(path: Path) -> None:
-    size_bytes = look_at(path).size_bytes
+def _check_size(path: Path, there: Path) -> None:
+    """Refuse a file system that is too small for a store; `there` is what exists of the path."""
+    size_bytes = look_at(there).size_bytes
     if 0 < size_bytes < SIZE_BYTES_MIN:
         raise DirectoryDamaged(
             f"{path}: its file system has {size_bytes / MIB:.0f} MiB, and {SIZE_BYTES_MIN / MIB:.0f} MiB is the least "

@@ -49,9 +49,12 @@ CANCEL_S: Final = 0.5
 
 # A request that was cancelled because the server stops is no error of the application.
 LOGGING: Final[dict[str, Any]] = {
-    "filters": {"errors": {"()": "nimbus.server.listener.NotCancelled"}},
+    "filters": {
+        "errors": {"()": "nimbus.server.listener.NotCancelled"},
+        "inside": {"()": "nimbus.server.listener.OfItsOwnLife"},
+    },
     "handlers": {
-        "console": {"class": "nimbus.server.notices.StandardError", "filters": ["errors"]},
+        "console": {"class": "nimbus.server.notices.StandardError", "filters": ["errors", "inside"]},
         "refused": {"class": "nimbus.server.listener.RefusedPieces"},
     },
     "loggers": {
@@ -67,6 +70,17 @@ class NotCancelled(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         # Granian logs a traceback as text; its last line names the exception.
         return not record.getMessage().rstrip().rpartition("\n")[2].startswith("CancelledError")
+
+
+class OfItsOwnLife(logging.Filter):
+    """What Granian tells of its own life is for the finest level only, under its name."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.ERROR:
+            record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+            record.msg = f"granian: {record.msg}"
+        # The address is that of its options, which are not asked: it serves on our socket.
+        return not record.getMessage().startswith("granian: Listening at")
 
 
 class RefusedPieces(logging.Handler):

@@ -56,6 +56,7 @@ class Identity:
         self._metadata = metadata
         self._stamp: Stamp | None = None
         self._damage = ""
+        self._accepted = ""
         try:
             record = None if traces.stamp_path is None else read_slots(traces.stamp_path)
             self._stamp = None if record is None else unpack(Stamp, record)
@@ -89,7 +90,9 @@ class Identity:
         if judgement is Judgement.STRANGE:
             if not accepts_loss:
                 raise StrangersMet(f"{finding} {ADVICE}")
-            _logger.warning("A loss was accepted: %s", finding)
+            if finding != self._accepted:  # an engine is looked at, then opened
+                _logger.warning("A loss was accepted: %s", finding)
+            self._accepted = finding
         self._judgement = judgement
         self._store_id = side.store_id
         doubt = _DOUBTS_OF_MAPS[getattr(map, "doubt", "")]

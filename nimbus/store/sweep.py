@@ -106,6 +106,7 @@ class Sweeper:
         if not self._stopping.is_set() and not unsettled:
             quarantine.custody.on_settled()
         pause_s: float | None = 0.0
+        emptied = quarantine.custody.is_emptied  # who asked for it is told, also that there was nothing
         while not self._stopping.wait(pause_s):
             try:
                 dropped = self.expire()
@@ -117,8 +118,9 @@ class Sweeper:
                 _logger.warning("The quarantine could not be looked after; next try in %.0f s: %s", RETRY_S, error)
                 pause_s = RETRY_S
                 continue
-            if dropped:
+            if dropped or emptied:
                 _logger.warning("Dropped %d writes out of the quarantine.", dropped)
+            emptied = False
 
     def _drop(self, locations: set[bytes]) -> list[bytes]:
         """Drop them until the store closes; those that were."""

@@ -277,6 +277,20 @@ def test_the_quarantine_is_emptied_when_the_operator_says_so(tmp_path: Path) -> 
     assert stored(tmp_path) == {}
 
 
+def test_what_was_accepted_and_what_was_emptied_is_told_once(tmp_path: Path) -> None:
+    fill(tmp_path, is_killed=True)
+    for name in ("rocksdb", "rocksdb.durable"):
+        (tmp_path / DATA / name).rename(tmp_path / name)
+    with serving(tmp_path, "--accept-loss") as (server, _):
+        assert stop(server).count("A loss was accepted: ") == 1
+    for dropped in (len(BODIES), 0):
+        with serving(tmp_path, "--empty-quarantine") as (server, _):
+            assert server.process.stderr is not None
+            told = next(line for line in server.process.stderr if "Dropped" in line)
+            assert f"Dropped {dropped} writes out of the quarantine." in told
+            assert "Dropped" not in stop(server)
+
+
 def quarantine(server: Started, *, held: int) -> tuple[int, int]:
     """Locations and bytes that are held, once there are so many."""
     assert server.process.stderr is not None

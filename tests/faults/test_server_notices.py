@@ -47,6 +47,10 @@ def test_a_level_that_is_chosen_leaves_out_what_is_less_grave(tmp_path: Path, le
 def test_at_the_finest_level_the_server_inside_is_heard_in_the_same_form(tmp_path: Path) -> None:
     said = said_by(tmp_path, "--log-level", "debug")
     assert len([line for line in said.splitlines() if SAID.match(line)]) == said.count("\n") > 3
+    of_granian = [line for line in said.splitlines() if "anian" in line]
+    assert {LEVEL.findall(line)[0] for line in of_granian} == {"DEBUG"}
+    assert all("nimbus: granian: " in line for line in of_granian)
+    assert ":8000" not in said  # where it would listen if it were asked
 
 
 def test_the_native_threads_speak_in_the_same_form(tmp_path: Path) -> None:

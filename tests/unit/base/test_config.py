@@ -84,6 +84,7 @@ def test_every_key_can_be_set_by_its_environment_variable() -> None:
         "domains": "s3.example.org, example.net",
         "data_plane": "off",
         "log_level": "error",
+        "metadata.damaged": "skip",
         "limits.upload_bytes": "16777216",
     }
     certificate = {"NIMBUS_TLS_CERT": "cert", "NIMBUS_TLS_KEY": "key"}
@@ -121,6 +122,8 @@ def test_the_config_file_is_named_by_option_or_environment() -> None:
     assert config_path("a.toml", {"NIMBUS_CONFIG": "b.toml"}) == Path("a.toml")
     assert config_path(None, {"NIMBUS_CONFIG": "b.toml"}) == Path("b.toml")
     assert config_path(None, {}) is None
+    with pytest.raises(ConfigInvalid, match="--config names no file"):
+        config_path("", {"NIMBUS_CONFIG": "b.toml"})
 
 
 # --- users ----------------------------------------------------------------------------------------------

@@ -45,6 +45,8 @@ REFUSED = {
     'data_dir = "not.pem"': "not.pem: file exists; choose another with --data",
     'data_dir = "not.pem/below"': "not.pem/below: not a directory; choose another with --data",
     'data_dir = "a\\u0000b"': "data_dir: a path has no NUL in it",
+    'region = "US East"': "region: expected text of the form [a-z0-9-]{1,64}",
+    '[[users]]\nid = "a"\naccess_key = "a b"\nsecret_key = "c"': "access_key: expected text of the form [!-.0-~]",
     'log_level = "loud"': "log_level: expected one of 'debug', 'info', 'warning', 'error'",
 }
 

@@ -71,6 +71,28 @@ def test_wrong_usage_is_one_line_and_status_2(arguments: list[str], capsys: pyte
     assert "--help" in said.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["serve", "--lisen", "x"],
+            "there is no option '--lisen'; did you mean '--listen'?; see `nimbus serve --help`",
+        ),
+        (["serve", "--secret-key=hush"], "there is no option '--secret-key'; see `nimbus serve --help`"),
+        (["serve", "here"], "there is no argument 'here'; see `nimbus serve --help`"),
+        (["config", "--chek", "x"], "there is no option '--chek'; did you mean '--check'?; see `nimbus config --help`"),
+        (["version", "x"], "there is no argument 'x'; see `nimbus version --help`"),
+        (["--versoin"], "the following arguments are required: COMMAND; see `nimbus --help`"),
+    ],
+)
+def test_what_nobody_knows_is_refused_by_the_command_it_was_given_to(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert capsys.readouterr().err == f"nimbus: {said}\n"
+
+
 def test_config_prints_the_reference(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config"]) == 0
     assert capsys.readouterr().out == reference()
