@@ -103,7 +103,7 @@ class MetadataConfig(Table, frozen=True, kw_only=True):
         str, Meta(min_length=1, description="Name of the engine, built in or registered by an installed package.")
     ] = "rocksdb"
     options: Annotated[
-        dict[str, OptionValue], Meta(description="Handed to the engine as they are; its own page documents them.")
+        dict[str, OptionValue], Meta(description="Handed to the engine; docs/disks.md has those of rocksdb.")
     ] = {}
     damaged: Annotated[
         Literal["refuse", "skip"],
@@ -121,7 +121,7 @@ class DataConfig(Table, frozen=True, kw_only=True):
         str, Meta(min_length=1, description="Name of the engine, built in or registered by an installed package.")
     ] = "local"
     options: Annotated[
-        dict[str, OptionValue], Meta(description="Handed to the engine as they are; its own page documents them.")
+        dict[str, OptionValue], Meta(description="Handed to the engine; docs/disks.md has those of local.")
     ] = {}
     quarantine_s: Annotated[
         float,

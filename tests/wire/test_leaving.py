@@ -182,7 +182,7 @@ def test_the_tail_of_a_download_counts_only_when_it_was_taken(away: Away) -> Non
 
 
 def test_who_closes_its_sending_side_after_a_whole_request_is_answered_by_the_native_plane(tmp_path: Path) -> None:
-    """Natively answered, relayed and sent by ticket; docs/operate.md names Granian, which has no setting for it."""
+    """Natively answered, relayed and sent by ticket; docs/https.md names Granian, which has no setting for it."""
     with doors(tmp_path, "--listen", "127.0.0.1:0", "--access-log", str(tmp_path / "log")) as started:
         away = Away(started, tmp_path / "log", None)
         for parameters in ({}, {"ResponseContentType": "text/plain"}):

@@ -23,7 +23,10 @@ import pytest
 from tests.faults.server_process import untimed
 from tests.wire.clients import AWS, ROOT, run
 
-README, OPERATE, BACKENDS, DAMAGE = "README.md", "docs/operate.md", "docs/backends.md", "docs/damage.md"
+README = "README.md"
+BACKENDS, DAMAGE, DISKS, HTTPS, MEASURED, OPERATE = (
+    f"docs/{name}.md" for name in ("backends", "damage", "disks", "https", "measured", "operate")
+)
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SERVING = re.compile(r"^(nimbus|python my_store\.py) serve", re.MULTILINE)
 STOP_S_MAX = 20
@@ -45,11 +48,15 @@ BLOCKS = {
         ("yaml", "scrape_configs:"),
         ("json", '{"time"'),
         ("text", "2026-"),
+    ],
+    HTTPS: [
         ("sh", "nimbus serve --tls-cert"),
         ("toml", "listen"),
         ("sh", "openssl req"),
     ],
     DAMAGE: [],
+    DISKS: [],
+    MEASURED: [],
     BACKENDS: [
         ("python", "# my_store.py"),
         ("toml", "# mine.toml"),
@@ -142,8 +149,11 @@ def test_every_page_is_known_and_linked() -> None:
     pages = {README, *(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))}
     assert pages == set(BLOCKS)
     for page in pages:
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text()):
-            assert (ROOT / page).parent.joinpath(target).exists(), (page, target)
+        for target, section in re.findall(r"\]\((?!https?:)([^)#]+)#?([^)]*)", (ROOT / page).read_text()):
+            path = (ROOT / page).parent / target
+            assert path.exists(), (page, target)
+            headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE) if section else [section]
+            assert section in [heading.lower().replace(" ", "-") for heading in headings], (page, target, section)
 
 
 def test_scripts_that_pages_name_are_there() -> None:
@@ -169,9 +179,9 @@ def test_the_configuration_that_is_printed_is_served(folder: Path) -> None:
     assert said == "nimbus.toml is a valid configuration\n"
 
 
-@pytest.mark.parametrize("page", [README, OPERATE])
+@pytest.mark.parametrize("page", [README, HTTPS])
 def test_configurations_are_right(folder: Path, page: str) -> None:
-    shell(folder, block(OPERATE, "sh", "openssl").partition("nimbus serve")[0])
+    shell(folder, block(HTTPS, "sh", "openssl").partition("nimbus serve")[0])
     text = block(page, "toml", "listen").replace("/srv", str(folder)).replace("/etc/nimbus", str(folder))
     if "[[users]]" not in text:
         text += '[[users]]\nid = "a"\naccess_key = "a"\nsecret_key = "b"\n'
@@ -181,11 +191,11 @@ def test_configurations_are_right(folder: Path, page: str) -> None:
 
 
 def test_https_is_served_and_read_as_the_page_says(folder: Path) -> None:
-    text = block(OPERATE, "sh", "openssl req")
+    text = block(HTTPS, "sh", "openssl req")
     (folder / "store.toml").write_text("")
     shell(folder, text.replace("s3 ls", "s3 mb s3://over-tls") + text[text.index("aws ") :])
     (folder / "nimbus.toml").write_text("")
-    assert shell(folder, block(OPERATE, "sh", "nimbus serve --tls-cert") + text[text.index("aws ") :]).endswith(
+    assert shell(folder, block(HTTPS, "sh", "nimbus serve --tls-cert") + text[text.index("aws ") :]).endswith(
         "over-tls\n"
     )
 
