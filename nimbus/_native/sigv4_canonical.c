@@ -138,8 +138,10 @@ static nb_sigv4_status put_value(writer *out, nb_span value) {
     return NB_SIGV4_OK;
 }
 
-/* One line for `name`, its values joined by commas in the order they came; marks each header it takes. */
-static nb_sigv4_status put_header(writer *out, const nb_sigv4_request *request, nb_span name, uint8_t *taken) {
+/* One line for `name`, its values joined by commas in the order they came; marks each header it takes. `gone` is set
+ * when there is none: no signature is right then, but what else is wrong with the head is said first. */
+static nb_sigv4_status put_header(
+    writer *out, const nb_sigv4_request *request, nb_span name, uint8_t *taken, int *gone) {
     int values = 0;
     if (!put(out, name.ptr, name.len) || !put(out, ":", 1))
         return NB_SIGV4_HEAD_TOO_LARGE;
@@ -153,8 +155,7 @@ static nb_sigv4_status put_header(writer *out, const nb_sigv4_request *request, 
         TRY(put_value(out, request->headers[i].value));
         taken[i] = 1;
     }
-    if (!values)
-        return NB_SIGV4_MISMATCH; /* signed, but gone */
+    *gone |= !values;
     return put(out, "\n", 1) ? NB_SIGV4_OK : NB_SIGV4_HEAD_TOO_LARGE;
 }
 
@@ -172,21 +173,23 @@ static nb_sigv4_status check_coverage(const nb_sigv4_request *request, const uin
     return host_signed ? NB_SIGV4_OK : NB_SIGV4_HOST_UNSIGNED;
 }
 
-static nb_sigv4_status put_headers(writer *out, const nb_sigv4_request *request, const nb_sigv4_claim *claim) {
+static nb_sigv4_status put_headers(
+    writer *out, const nb_sigv4_request *request, const nb_sigv4_claim *claim, int *gone) {
     uint8_t taken[NB_SIGV4_HEADERS_MAX] = {0};
     nb_span names = claim->signed_headers;
     for (size_t count = 0; names.len; count++) {
         if (count == NB_SIGV4_HEADERS_MAX)
             return NB_SIGV4_SIGNED_HEADERS_MALFORMED;
-        TRY(put_header(out, request, take(&names, ';'), taken));
+        TRY(put_header(out, request, take(&names, ';'), taken, gone));
     }
     return check_coverage(request, taken);
 }
 
-/* `as_sent` takes the path as the client spelt it; `differs` says whether that is another text. */
+/* `as_sent` takes the path as the client spelt it; `differs` says whether that is another text, `gone` whether a
+ * signed header is missing. */
 static nb_sigv4_status build(
     const nb_sigv4_request *request, nb_sigv4_claim *claim, nb_sigv4_scratch *scratch, int as_sent, int *differs,
-    nb_span *canonical) {
+    int *gone, nb_span *canonical) {
     writer out = {scratch->canonical, scratch->canonical + sizeof scratch->canonical};
     if (request->header_count > NB_SIGV4_HEADERS_MAX) /* nb_sigv4_read has said so too */
         return NB_SIGV4_HEAD_TOO_LARGE;
@@ -206,7 +209,7 @@ static nb_sigv4_status build(
     if (!put(&out, "\n", 1))
         return NB_SIGV4_HEAD_TOO_LARGE;
     TRY(put_query(&out, request->query, claim->form == NB_FORM_SIGV4_QUERY, scratch));
-    TRY(put_headers(&out, request, claim));
+    TRY(put_headers(&out, request, claim, gone));
     if (!put(&out, "\n", 1) || !put_line(&out, claim->signed_headers) ||
         !put(&out, claim->payload_hash.ptr, claim->payload_hash.len))
         return NB_SIGV4_HEAD_TOO_LARGE;
@@ -216,8 +219,8 @@ static nb_sigv4_status build(
 
 nb_sigv4_status nb_sigv4_canonical_request(
     const nb_sigv4_request *request, nb_sigv4_claim *claim, nb_sigv4_scratch *scratch, nb_span *canonical) {
-    int differs;
-    return build(request, claim, scratch, 0, &differs, canonical);
+    int differs, gone = 0;
+    return build(request, claim, scratch, 0, &differs, &gone, canonical);
 }
 
 /* --- hashing ------------------------------------------------------------------------------------------- */
@@ -309,13 +312,15 @@ nb_sigv4_status nb_sigv4_check_signature(
     const nb_sigv4_request *request, nb_sigv4_claim *claim, const uint8_t key[NB_SIGV4_KEY_SIZE],
     nb_sigv4_scratch *scratch) {
     nb_span canonical;
-    int differs;
-    TRY(build(request, claim, scratch, 0, &differs, &canonical));
+    int differs, gone = 0;
+    TRY(build(request, claim, scratch, 0, &differs, &gone, &canonical));
+    if (gone)
+        return NB_SIGV4_MISMATCH;
     if (matches(claim, canonical, key))
         return NB_SIGV4_OK;
     if (!differs)
         return NB_SIGV4_MISMATCH;
     /* Some clients sign a path as they spell it on the wire. Both spellings name one key, so this widens nothing. */
-    TRY(build(request, claim, scratch, 1, &differs, &canonical));
+    TRY(build(request, claim, scratch, 1, &differs, &gone, &canonical));
     return matches(claim, canonical, key) ? NB_SIGV4_OK : NB_SIGV4_MISMATCH;
 }

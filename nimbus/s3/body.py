@@ -305,6 +305,14 @@ def md5_mismatch(given: bytes, computed: bytes) -> S3Error:
     return S3Error("BadDigest", message, CalculatedDigest=encode(computed), ExpectedDigest=given.hex())
 
 
+def as_of_part(error: S3Error) -> S3Error:
+    """What is wrong with the body of a part: S3 shows its expected MD5 in base64, too."""
+    digest = error.fields.get("ExpectedDigest")
+    if digest is not None:
+        error.fields["ExpectedDigest"] = encode(bytes.fromhex(digest))
+    return error
+
+
 def incomplete() -> S3Error:
     """The body is shorter or longer than it was declared to be."""
     return S3Error(

@@ -165,6 +165,8 @@ def _conversion(field: Field, name: str) -> Convert:
         return lambda text: [convert(item) for item in (part.strip() for part in text.split(",")) if item]
     if field.kind is int:
         bounds = INTEGERS.get(name, BYTES)
+        if isinstance(field.marker, Query) and not field.is_required and bounds.may_be_empty:
+            return lambda text: _integer(name, text, bounds) if text else None
         return lambda text: _integer(name, text, bounds)
     if field.kind is bool:
         return lambda text: _boolean(name, text)

@@ -123,6 +123,7 @@ class Bounds(msgspec.Struct, frozen=True):
     out_of_bounds: str = "Argument {name} must be an integer between {first} and {last}"
     no_integer: str = "Provided {name} not an integer or within integer range"
     code: str = "InvalidArgument"
+    may_be_empty: bool = True  # a parameter without a value counts as not given
 
 
 _BYTES_MAX: Final = (1 << 63) - 1
@@ -130,7 +131,7 @@ _NUMBER_OF_A_PART = f"Part number must be an integer between 1 and {PART_NUMBER_
 _COUNT = Bounds(0, (1 << 31) - 1)
 # Those that are not in the table count bytes.
 INTEGERS: Final = {
-    "partNumber": Bounds(1, PART_NUMBER_MAX, _NUMBER_OF_A_PART, _NUMBER_OF_A_PART),
+    "partNumber": Bounds(1, PART_NUMBER_MAX, _NUMBER_OF_A_PART, _NUMBER_OF_A_PART, may_be_empty=False),
     "max-buckets": Bounds(1, 10_000),
     "max-keys": _COUNT,
     "max-parts": _COUNT,

@@ -25,6 +25,7 @@ from nimbus.meta.patience import wait_ns
 from nimbus.metrics.storage import DataMeter
 from nimbus.s3 import codec, model
 from nimbus.s3.app import App, Exchange
+from nimbus.s3.body import as_of_part
 from nimbus.s3.checksums import FULL_OBJECT, kept_algorithm
 from nimbus.s3.conditions import write_condition
 from nimbus.s3.errors import S3Error
@@ -174,6 +175,8 @@ class PlaneUploads:
 
     def _refuse_body(self, upload: Upload) -> None:
         error = failure_of(upload, upload.access_key, self._blobs)
+        if upload.upload_id and isinstance(error, S3Error):
+            error = as_of_part(error)
         self._blobs.remove(upload.fd)
         self._refuse(upload, error)
 

@@ -51,7 +51,7 @@ class Object(Record, frozen=True):
     size: int
     etag: str  # without quotes; "<md5 hex>" or "<md5 hex>-<parts>"
     modified_ms: int
-    modified_iso: str  # 2026-01-31T12:34:56.789Z, as listings show it
+    modified_iso: str  # 2026-01-31T12:34:56.000Z, as listings show it
     modified_http: str  # Sat, 31 Jan 2026 12:34:56 GMT, as headers show it
     owner_id: str
     content_type: str

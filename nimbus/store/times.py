@@ -15,9 +15,9 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 @lru_cache(maxsize=16)
 def iso_text(time_ms: int) -> str:
-    """2026-01-31T12:34:56.789Z (ISO 8601 as S3's listings have it)."""
-    seconds, milliseconds = divmod(time_ms, 1000)
-    return f"{_iso_second(seconds)}.{milliseconds:03d}Z"
+    """2026-01-31T12:34:56.000Z (ISO 8601 as listings have it): whole seconds, the same as in `http_text`."""
+    t = time.gmtime(time_ms // 1000)
+    return f"{t.tm_year:04d}-{t.tm_mon:02d}-{t.tm_mday:02d}T{t.tm_hour:02d}:{t.tm_min:02d}:{t.tm_sec:02d}.000Z"
 
 
 @lru_cache(maxsize=16)
@@ -26,9 +26,3 @@ def http_text(time_s: int) -> str:
     t = time.gmtime(time_s)
     day, month = _DAYS[t.tm_wday], _MONTHS[t.tm_mon - 1]
     return f"{day}, {t.tm_mday:02d} {month} {t.tm_year:04d} {t.tm_hour:02d}:{t.tm_min:02d}:{t.tm_sec:02d} GMT"
-
-
-@lru_cache(maxsize=16)
-def _iso_second(time_s: int) -> str:
-    t = time.gmtime(time_s)
-    return f"{t.tm_year:04d}-{t.tm_mon:02d}-{t.tm_mday:02d}T{t.tm_hour:02d}:{t.tm_min:02d}:{t.tm_sec:02d}"

@@ -95,9 +95,9 @@ def test_checksums_of_both_types_are_those_of_amazon(name: str, kind: str, clien
     whole.update(b"".join(pieces))
     expected = composite(algorithm, digests) if kind == COMPOSITE else encode(whole.digest())
     with pytest.raises(ClientError) as refused:
-        complete(client, bucket, upload_id, parts, **{field: encode(bytes(algorithm.size_bytes))})
+        complete(client, bucket, upload_id, parts, ChecksumType=kind, **{field: encode(bytes(algorithm.size_bytes))})
     assert code_of(refused) == (400, "BadDigest")
-    done = complete(client, bucket, upload_id, parts, **{field: expected})
+    done = complete(client, bucket, upload_id, parts, ChecksumType=kind, **{field: expected})
     assert (done[field], done["ChecksumType"]) == (expected, kind)
     head = client.head_object(Bucket=bucket, Key="key", ChecksumMode="ENABLED")
     assert (head[field], head["ChecksumType"]) == (expected, kind)

@@ -203,6 +203,7 @@ def test_completion_repeats_the_type_that_was_declared_or_none(
     "given",
     [
         {"ChecksumCRC32C": digest("CRC32C", base64.b64decode(digest("CRC32C", b"abc"))) + "-1"},
+        {"ChecksumCRC32C": digest("CRC32C", b"abc")},  # right, but in no mode
         {"ChecksumCRC64NVME": digest("CRC64NVME", b"abc")},
         {"ChecksumCRC32C": digest("CRC32C", b"bad string"), "ChecksumType": FULL_OBJECT},
         {"ChecksumCRC32": digest("CRC32", b"bad string"), "ChecksumType": FULL_OBJECT},

@@ -138,7 +138,7 @@ def test_the_part_that_stops_a_completion_is_named(client: Any, bucket: str) -> 
 @SIZES
 @pytest.mark.parametrize("is_part", [False, True], ids=["object", "part"])
 def test_a_body_with_another_md5_is_told_both(is_part: bool, size: int, server: Server, bucket: str) -> None:
-    """test_s3_invalid_content_md5: one digest in base64, the other in hexadecimal."""
+    """test_s3_invalid_content_md5: the digest that was expected is in hexadecimal of an object, in base64 of a part."""
     client = plain(server)
     arguments: dict[str, Any] = {"Bucket": bucket, "Key": "key"}
     if is_part:
@@ -149,7 +149,7 @@ def test_a_body_with_another_md5_is_told_both(is_part: bool, size: int, server: 
     assert error == {
         "Code": "BadDigest",
         "CalculatedDigest": base64.b64encode(md5).decode(),
-        "ExpectedDigest": base64.b64decode(WRONG_MD5).hex(),
+        "ExpectedDigest": WRONG_MD5 if is_part else base64.b64decode(WRONG_MD5).hex(),
     }
 
 
@@ -200,6 +200,25 @@ def test_headers_that_are_not_signed_are_named(server: Server, bucket: str) -> N
     answer = urllib3.request("PUT", url, body=b"x", headers=headers)
     assert answer.status == 403
     assert b"<HeadersNotSigned>x-amz-decoded-content-length, x-amz-date</HeadersNotSigned>" in answer.data
+
+
+def test_a_signed_header_that_is_missing_is_shown_empty_and_said_after_one_that_is_not_signed(
+    server: Server, bucket: str
+) -> None:
+    """test_put_url_metadata_with_sig_s3v4: no-meta-headers, wrong-meta-headers."""
+    params = {"Bucket": bucket, "Key": "key", "Metadata": {"foo": "bar"}}
+    url = server.client().generate_presigned_url("put_object", params)
+    assert "x-amz-meta-foo=" not in url
+    bare = urllib3.request("PUT", url, body=b"x")
+    assert (bare.status, b"<Code>SignatureDoesNotMatch<" in bare.data) == (403, True)
+    assert b"\nx-amz-meta-foo:\n" in bare.data
+    assert b"<CanonicalRequestBytes>50 55 54 " in bare.data
+    other = urllib3.request("PUT", url, body=b"x", headers={"x-amz-meta-wrong": "wrong"})
+    assert (other.status, b"<Code>AccessDenied<" in other.data) == (403, True)
+    assert b"<HeadersNotSigned>x-amz-meta-wrong</HeadersNotSigned>" in other.data
+    empty = {**params, "Metadata": {"foo": ""}}
+    signed_empty = server.client().generate_presigned_url("put_object", empty)
+    assert urllib3.request("PUT", signed_empty, body=b"x").status == 403  # gone is not the same as empty
 
 
 def test_a_presigned_request_that_is_over_says_how_long_it_was_good(

@@ -5,6 +5,7 @@ The values were recorded from AWS by public suites, or stand in its documentatio
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -359,3 +360,61 @@ def test_a_key_with_as_many_names_as_parents_is_kept_literally(key: str, client:
         client.put_object(Bucket=bucket, Key=key, Body=key.encode())
         assert client.get_object(Bucket=bucket, Key=key)["Body"].read() == key.encode()
     assert [entry["Key"] for entry in client.list_objects_v2(Bucket=bucket)["Contents"]] == [key]
+
+
+# --- where a listing goes on ---
+
+
+def test_a_marker_within_a_common_prefix_skips_the_whole_of_it(client: Any, bucket: str) -> None:
+    """Recorded from AWS: test_list_objects_marker_common_prefixes and its like for uploads; `start-after` is a key."""
+    keys = ["dir/sub/1", "dir/sub/2", "dir/top"]
+    for key in keys:
+        client.put_object(Bucket=bucket, Key=key, Body=b"x")
+        client.create_multipart_upload(Bucket=bucket, Key=key)
+    where = {"Bucket": bucket, "Prefix": "dir/", "Delimiter": "/"}
+    for marker in ("dir/sub/", "dir/sub/1", "dir/sub/2", "dir/sub/3"):
+        page = client.list_objects(**where, Marker=marker)
+        assert ([entry["Key"] for entry in page["Contents"]], "CommonPrefixes" in page) == (["dir/top"], False)
+        assert page["Marker"] == marker
+        uploads = client.list_multipart_uploads(**where, KeyMarker=marker)
+        assert ([entry["Key"] for entry in uploads["Uploads"]], "CommonPrefixes" in uploads) == (["dir/top"], False)
+        assert uploads["KeyMarker"] == marker
+    page = client.list_objects_v2(**where, StartAfter="dir/sub/1")
+    assert [entry["Prefix"] for entry in page["CommonPrefixes"]] == ["dir/sub/"]
+    before = client.list_objects(**where, Marker="dir")
+    assert [entry["Prefix"] for entry in before["CommonPrefixes"]] == ["dir/sub/"]
+
+
+def test_an_integer_of_a_listing_may_be_empty(raw: Raw) -> None:
+    """Recorded from AWS, test_list_parts_empty_part_number_marker: as if it were not given."""
+    upload_id = raw.client.create_multipart_upload(Bucket=raw.bucket, Key="key")["UploadId"]
+    for target in (
+        "?max-keys=",
+        "?list-type=2&max-keys",
+        "?uploads&max-uploads=",
+        f"/key?uploadId={upload_id}&max-parts=",
+        f"/key?uploadId={upload_id}&part-number-marker=&max-parts=",
+    ):
+        answer = ask(raw, "GET", target)
+        assert answer.status == 200, target
+        assert b">1000</Max" in answer.body
+
+
+def test_times_in_documents_are_whole_seconds(raw: Raw) -> None:
+    """Recorded from AWS, test_s3_timestamp_precision and its like: `.000Z`, so that a listing says what a head says."""
+    raw.client.put_object(Bucket=raw.bucket, Key="key", Body=b"x")
+    upload_id = raw.client.create_multipart_upload(Bucket=raw.bucket, Key="up")["UploadId"]
+    raw.client.upload_part(Bucket=raw.bucket, Key="up", UploadId=upload_id, PartNumber=1, Body=b"x")
+    targets = ("", "?list-type=2", "?uploads", f"/up?uploadId={upload_id}")
+    bodies = [ask(raw, "GET", target).body for target in targets]
+    bodies.append(ask(raw, "PUT", "/copy", **{"x-amz-copy-source": f"{raw.bucket}/key"}).body)
+    for body in bodies:
+        times = re.findall(rb"<(?:LastModified|Initiated)>([^<]*)<", body)
+        assert times
+        assert all(re.fullmatch(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z", time) for time in times), times
+
+
+def test_a_listing_of_uploads_shows_the_prefix_that_was_asked_for(raw: Raw) -> None:
+    """Recorded from AWS, test_list_multiparts_next_marker: none where none was asked for."""
+    assert b"<Prefix" not in ask(raw, "GET", "?uploads").body
+    assert b"<Prefix>a</Prefix>" in ask(raw, "GET", "?uploads&prefix=a").body

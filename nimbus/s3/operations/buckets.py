@@ -117,7 +117,7 @@ def _arn(bucket: str) -> str:
 
 
 def _moment(record: Bucket) -> datetime:
-    return datetime.fromtimestamp(record.created_ms / 1000, UTC)
+    return datetime.fromtimestamp(record.created_ms // 1000, UTC)  # S3 shows whole seconds
 
 
 def _to_token(name: str) -> str:

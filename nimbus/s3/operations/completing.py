@@ -20,6 +20,7 @@ from nimbus.s3.api import Context, Reply
 from nimbus.s3.checksums import (
     ALGORITHMS,
     COMPOSITE,
+    FULL_OBJECT,
     Algorithm,
     composite,
     decode,
@@ -159,7 +160,7 @@ def _digests_of(
             )
         name, value = _whole_checksum(upload, parts)
         if expected is not None:
-            _check_whole(upload, *expected, name, value)
+            _check_whole(upload, request.checksum_type, *expected, name, value)
         return Digests(multipart_etag([part.etag for part in parts]), {name: value} if value else {})
 
     return compute
@@ -209,10 +210,13 @@ def _whole_checksum(upload: Upload, parts: list[UploadedPart]) -> tuple[str, str
     return algorithm.name, full_object(algorithm, zip(values, sizes, strict=True))
 
 
-def _check_whole(upload: Upload, algorithm: Algorithm, expected: str, name: str, value: str) -> None:
+def _check_whole(upload: Upload, mode: str | None, algorithm: Algorithm, expected: str, name: str, value: str) -> None:
+    """Of a FULL_OBJECT upload Amazon takes a value only together with that mode."""
     if algorithm.name != name:
         if not upload.checksum_algorithm:
             return  # nobody keeps that one: Amazon takes any value
+    elif mode is None and upload.checksum_algorithm and upload.checksum_type == FULL_OBJECT:
+        pass
     elif value in (expected, f"{expected}{value[value.rfind('-') :] if '-' in value else ''}"):
         return
     raise S3Error("BadDigest", f"The {name.lower()} you specified did not match the calculated checksum.")

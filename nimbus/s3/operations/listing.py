@@ -22,7 +22,7 @@ async def list_objects(ctx: Context, request: model.ListObjectsRequest) -> Reply
     limit = page_limit(request.max_keys)
     prefix, delimiter = request.prefix or "", request.delimiter or ""
     marker = request.marker or ""
-    page = await _page(ctx, prefix, delimiter, marker, limit)
+    page = await _page(ctx, prefix, delimiter, past_group(prefix, delimiter, marker), limit)
     owner = owner_of(ctx.user)
     return Reply(
         model.ListObjectsOutput(
@@ -86,6 +86,17 @@ def _entry(key: str, record: Object, owner: model.Owner | None) -> model.Object:
         storage_class=STORAGE_CLASS,
         owner=owner,
     )
+
+
+def past_group(prefix: str, delimiter: str, marker: str) -> str:
+    """Where a page goes on after `marker`: behind the whole common prefix that it lies in, as in Amazon's markers.
+
+    Version 2 is another: `start-after` is a key, and a common prefix that has keys behind it is shown.
+    """
+    if not delimiter or not marker.startswith(prefix):
+        return marker
+    found = marker.find(delimiter, len(prefix))
+    return marker if found < 0 else marker[: found + len(delimiter)]
 
 
 def common_prefixes(prefixes: list[str]) -> list[model.CommonPrefix]:

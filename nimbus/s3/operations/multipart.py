@@ -14,12 +14,13 @@ from nimbus.base.limits import PART_SIZE_BYTES_MAX
 from nimbus.base.span import Span
 from nimbus.s3 import model
 from nimbus.s3.api import Context, Reply
+from nimbus.s3.body import as_of_part
 from nimbus.s3.checksums import ALGORITHMS, DEFAULT_ALGORITHM, FULL_OBJECT, kept_algorithm
 from nimbus.s3.errors import S3Error
 from nimbus.s3.operations.attributes import CHECKSUM_FIELDS, STORAGE_CLASS, new_object
 from nimbus.s3.operations.buckets import owner_of, region_headers
 from nimbus.s3.operations.copying import copy_span, find_source
-from nimbus.s3.operations.listing import common_prefixes, encoding, page_limit
+from nimbus.s3.operations.listing import common_prefixes, encoding, page_limit, past_group
 from nimbus.s3.operations.objects import take_in
 from nimbus.s3.ranges import parse_copy_range
 from nimbus.s3.router import split_copy_source
@@ -66,7 +67,10 @@ async def upload_part(ctx: Context, request: model.UploadPartRequest) -> Reply:
     upload = await ctx.store.find_upload(ctx.bucket, ctx.key, request.upload_id)
     given = ctx.body.declared.checksum_names
     check_part_checksum(upload, given[0] if given else None)
-    ingest, received = await take_in(ctx, PART_SIZE_BYTES_MAX, (kept_algorithm(upload.checksum_algorithm),))
+    try:
+        ingest, received = await take_in(ctx, PART_SIZE_BYTES_MAX, (kept_algorithm(upload.checksum_algorithm),))
+    except S3Error as error:
+        raise as_of_part(error) from None
     digests = Digests(received.md5.hex(), received.checksums)
     part = await ctx.store.put_part(ctx.bucket, ctx.key, request.upload_id, request.part_number, ingest, digests)
     shown = given or (kept_algorithm(upload.checksum_algorithm),)
@@ -154,7 +158,8 @@ async def list_multipart_uploads(ctx: Context, request: model.ListMultipartUploa
     prefix, delimiter = request.prefix or "", request.delimiter or ""
     key_after = request.key_marker or ""
     id_after = _upload_id_marker(request.upload_id_marker) if key_after else ""
-    page = await ctx.store.list_uploads(ctx.bucket, prefix, delimiter, key_after, id_after, limit)
+    start = past_group(prefix, delimiter, key_after)
+    page = await ctx.store.list_uploads(ctx.bucket, prefix, delimiter, start, id_after, limit)
     last_key, last_id, _ = page.uploads[-1] if page.uploads else ("", "", None)  # S3 names them on the last page, too
     owner = owner_of(ctx.user)
     return Reply(
@@ -164,7 +169,7 @@ async def list_multipart_uploads(ctx: Context, request: model.ListMultipartUploa
             upload_id_marker=id_after,
             next_key_marker=page.next_key if page.truncated else last_key,
             next_upload_id_marker=page.next_upload_id if page.truncated else last_id,
-            prefix=prefix,
+            prefix=request.prefix,
             delimiter=request.delimiter or None,
             max_uploads=limit,
             is_truncated=page.truncated,
@@ -204,4 +209,4 @@ def _shown(upload: Upload, part: UploadedPart) -> dict[str, Any]:
 
 
 def _moment(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, UTC)
+    return datetime.fromtimestamp(ms // 1000, UTC)  # S3 shows whole seconds
