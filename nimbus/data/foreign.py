@@ -60,9 +60,11 @@ class ForeignBlob:
         return Location(BLOB, self._epoch.number, self._file_id, 0, length, table_hash).pack()
 
     def discard(self) -> None:
-        """Remove the file."""
-        self._close()
-        self._disk.unlink(self._epoch.path / self._name)
+        """Remove the file, whatever its descriptor says."""
+        try:
+            self._close()
+        finally:
+            self._disk.unlink(self._epoch.path / self._name)
 
     def failure(self, error_number: int, *, of_sync: bool) -> NimbusError:
         """What it means to the engine that writing or syncing failed."""

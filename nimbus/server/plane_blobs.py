@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Protocol
 
 from nimbus._native.plane import Upload
@@ -64,7 +66,7 @@ class Blobs:
         try:
             extent = Extent(blob.finish(upload.size, upload.table_hash), upload.size)
         except BaseException:
-            self._removing.submit(blob.discard)
+            self._remove(blob.discard)
             raise
         self._meter.taken_in_bytes += upload.size
         return (extent,)
@@ -78,15 +80,21 @@ class Blobs:
         """Nobody wants the file; -1 is none. REQUIRES: it was not finished."""
         blob = self._blobs.pop(fd, None)
         if blob is not None:
-            self._removing.submit(blob.discard)
+            self._remove(blob.discard)
 
     def drop(self, extents: Extents) -> None:
         """Nobody wants what was finished."""
         for extent in extents:
-            self._removing.submit(self._data.drop, extent.location)
+            self._remove(partial(self._data.drop, extent.location))
 
     def close(self) -> None:
         """Remove what is left, and return when it is gone."""
         for fd in list(self._blobs):
             self.remove(fd)
         self._removing.shutdown(wait=True)
+
+    def _remove(self, remove: Callable[[], None]) -> None:
+        try:
+            self._removing.submit(remove)
+        except RuntimeError:  # closed: whoever waited for room or for an outcome comes after all others
+            remove()

@@ -73,7 +73,7 @@ class HeldBodies:
         size = declared.payload_size
         is_small = size is not None and size <= SEGMENT_OBJECT_SIZE_BYTES_MAX
         fd = -1 if is_small else await self._room.begin(partial(self._blobs.begin, size or 0))
-        if self._has_ended:
+        if self._has_ended:  # perhaps while there was no room
             self._blobs.remove(fd)
             return _never_came()
         loop = asyncio.get_running_loop()

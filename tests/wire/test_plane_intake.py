@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from nimbus._native.plane import UPLOAD_WANTS, Upload, succeed_uploads, take_uploads
 from nimbus.auth.api import BodyForm, Verified
-from nimbus.base.errors import SpaceExhausted, StoreReadOnly
+from nimbus.base.errors import FileTooLarge, SpaceExhausted, StoreReadOnly
 from nimbus.data.disk import Disk
 from nimbus.data.local import LocalDataStore
 from nimbus.metrics.storage import DataMeter
@@ -163,7 +163,7 @@ def test_a_full_disk_is_said_before_the_body_moves(bench: Bench) -> None:
     assert peer.response()[2] == b"at last"
 
 
-def test_a_write_that_fails_is_told_and_remembered(bench: Bench) -> None:
+def test_a_file_that_may_not_grow_so_large_is_told_and_forgotten(bench: Bench) -> None:
     peer, ticket = bench.offer(f"Content-Length: {SIZE}")
     peer.send(BODY)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -172,7 +172,27 @@ def test_a_write_that_fails_is_told_and_remembered(bench: Bench) -> None:
         taken = run(lambda: bench.take(ticket))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert isinstance(taken.failure, StoreReadOnly)
+    assert isinstance(taken.failure, FileTooLarge)
+    peer, ticket = bench.offer(f"Content-Length: {SIZE}")
+    peer.send(BODY)
+    taken = run(lambda: bench.take(ticket))
+    assert [extent.size for extent in taken.extents] == [SIZE]
+    bench.blobs.drop(taken.extents)
+
+
+def test_a_write_that_fails_is_told_and_remembered(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = bench.blobs.begin
+
+    def begin_unwritable(size: int) -> int:
+        fd, read_only = begin(size), os.open(os.devnull, os.O_RDONLY)
+        os.dup2(read_only, fd, inheritable=False)
+        os.close(read_only)
+        return fd
+
+    monkeypatch.setattr(bench.blobs, "begin", begin_unwritable)
+    peer, ticket = bench.offer(f"Content-Length: {SIZE}")
+    peer.send(BODY)
+    assert isinstance(run(lambda: bench.take(ticket)).failure, StoreReadOnly)
     with pytest.raises(StoreReadOnly):
         run(lambda: bench.take(ticket))
 
@@ -232,6 +252,19 @@ def test_who_waits_is_told_when_the_plane_stops(bench: Bench) -> None:
         return taken
 
     assert code_of(run(stopped)) == "IncompleteBody"
+
+
+def test_who_waited_for_room_beyond_the_stop_leaves_nothing(bench: Bench) -> None:
+    _, ticket = bench.offer(f"Content-Length: {SIZE}")
+    full, bench.data.disk = bench.data.disk, Disk(bench.data.health, 1 << 60)
+
+    async def stop_meanwhile(_seconds: float) -> bool:
+        bench.stop()
+        bench.data.disk = full
+        return True
+
+    bench.bodies._room = Room(stop_meanwhile)
+    assert code_of(run(lambda: bench.take(ticket))) == "IncompleteBody"
 
 
 def test_a_server_that_asks_for_the_bytes_gets_them(bench: Bench) -> None:
