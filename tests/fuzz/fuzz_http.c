@@ -20,6 +20,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (head > 0) {
         check_span(request.path, whole, (size_t)head);
         check_span(request.query, whole, (size_t)head);
+        check_span(request.host, whole, (size_t)head);
+        check_span(request.target, whole, (size_t)head);
+        const nb_header *host = nb_header_find(request.headers, request.headers_count, "host");
+        if (request.path.ptr[0] != '/' || !host || host->value.ptr != request.host.ptr)
+            abort(); /* all who ask for the host are told the same */
         for (size_t i = 0; i < request.headers_count; i++) {
             check_span(request.headers[i].name, whole, (size_t)head);
             check_span(request.headers[i].value, whole, (size_t)head);

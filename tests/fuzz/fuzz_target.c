@@ -15,6 +15,18 @@ static nb_span next_line(nb_span *rest) {
     return line;
 }
 
+/* How many parents a key may have the S3 room knows. */
+static bool has_parent(nb_span key) {
+    for (nb_span rest = key; rest.len;) {
+        const char *slash = memchr(rest.ptr, '/', rest.len);
+        size_t len = slash ? (size_t)(slash - rest.ptr) : rest.len;
+        if (len == 2 && memcmp(rest.ptr, "..", 2) == 0)
+            return true;
+        rest.ptr += len + (slash != NULL), rest.len -= len + (slash != NULL);
+    }
+    return false;
+}
+
 /* What is accepted decodes into a header's value, and into no more room than it has. */
 static void check_read_query(nb_span query) {
     nb_read_query asked;
@@ -42,6 +54,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (nb_target_parse(path, host, &DOMAINS, &target) == NB_TARGET_OBJECT) {
         if (target.bucket_len < 3 || target.bucket_len > NB_BUCKET_SIZE_BYTES_MAX || target.key_len == 0 ||
             target.key_len > NB_KEY_SIZE_BYTES_MAX || target.name[target.bucket_len] != 0)
+            abort();
+        if (has_parent((nb_span){target.name + target.bucket_len + 1, target.key_len}))
             abort();
         if (memchr(target.name, '/', target.bucket_len) || memchr(target.name, 0, target.bucket_len))
             abort();

@@ -3,9 +3,11 @@
  *   stress_plane FOLDER SECONDS
  *
  * Clients send signed GETs, ranges and PUTs, relayed requests, some of which are answered with tickets, rubbish, and
- * connections that are cut anywhere. Beside them look-ups are answered, objects change, the key ring and the cache are
- * replaced and the counters are read, all at once. Every answer that a client waits for must come and be right; ThreadSanitizer, AddressSanitizer and the leak
- * checker say the rest. Exits with 0 when nothing was found.
+ * connections that are cut anywhere. A crowd that asks nothing, begins heads or takes no answer keeps the plane full, so
+ * that it throws out and waits for readers. Beside them look-ups are answered, objects change, the key ring and the cache
+ * are replaced, spare memory is given back, readers are asked for and the counters are read, all at once. Every answer
+ * that a client waits for must come and be right; ThreadSanitizer, AddressSanitizer and the leak checker say the rest.
+ * Exits with 0 when nothing was found.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -14,9 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "stress.h"
 
 #include "blocks.h"
 #include "plane/counters.h"
@@ -24,33 +29,24 @@
 #include "plane/log.h"
 #include "plane/lookup.h"
 #include "plane/plane.h"
+#include "plane/notice.h"
 #include "plane/put.h"
+#include "plane/readers.h"
 #include "plane/relay.h"
+#include "plane/trim.h"
 #include "plane/upload.h"
 
-enum { CLIENTS = 6, KEYS = 24, FRAME_SIZE = 5000, BLOB_BLOCKS = 3, HEAD_SIZE_MAX = 2048, LARGE_SIZE = 700000 };
+enum { CLIENTS = 6, KEYS = 24, FRAME_SIZE = 5000, BLOB_BLOCKS = 3, LARGE_SIZE = 700000,
+       FRAMES = 64, CROWD = 40, CONNECTIONS_MAX = 32, PATIENCE_MS = 1000 };
 
-static nb_plane *plane;
+nb_plane *plane;
+struct sockaddr_in address;
 static atomic_bool is_over;
-static atomic_ulong answered, relayed, hits, stored, offered, settled, ordered;
+static atomic_ulong answered, relayed, hits, stored, offered, settled, ordered, surveyed;
 static atomic_uint serving;
 static char folder[512], segment_path[600], blob_path[600];
 static char frame[FRAME_SIZE], *blob;
 static uint64_t frame_hash, blob_size, blob_table_hash;
-static struct sockaddr_in address;
-
-#define MUST(condition)                                                      \
-    do {                                                                     \
-        if (!(condition)) {                                                  \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);  \
-            abort();                                                         \
-        }                                                                    \
-    } while (0)
-
-static unsigned chance(unsigned *state, unsigned below) {
-    *state = *state * 1664525u + 1013904223u;
-    return (*state >> 8) % below;
-}
 
 /* --- objects ------------------------------------------------------------------------------------------- */
 
@@ -59,7 +55,7 @@ static void write_file(const char *path, const void *first, size_t first_size, c
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     MUST(fd >= 0 && write(fd, first, first_size) == (ssize_t)first_size);
     MUST(write(fd, second, second_size) == (ssize_t)second_size);
-    MUST(write(fd, third, third_size) == (ssize_t)third_size);
+    MUST(write(fd, third, third_size) == (ssize_t)third_size && fsync(fd) == 0);
     close(fd);
 }
 
@@ -88,13 +84,20 @@ static void make_objects(void) {
 static void fill(nb_lookup *lookup) {
     static const nb_span HEADERS = {"etag: \"x\"\r\n", 11};
     nb_span name = nb_target_name(&lookup->target);
-    bool is_blob = name.ptr[name.len - 1] == 'b';
+    char kind = name.ptr[name.len - 1];
+    bool is_blob = kind == 'b';
     nb_file *file;
     MUST((is_blob ? nb_files_take_blob(&plane->cache.files, blob_path, blob_size, blob_table_hash, true, &file)
                   : nb_files_take_segment(&plane->cache.files, segment_path, true, &file)) == NB_OK);
     nb_fill found = {.name = name, .owner = {"alice", 5}, .etag = {"x", 1}, .headers = HEADERS, .headers_304 = HEADERS,
-                     .size = is_blob ? blob_size : FRAME_SIZE, .extents_count = 1};
-    found.extents[0] = (nb_extent){.file = file, .length = found.size, .hash = frame_hash};
+                     .extents_count = kind == 's' ? FRAMES : 1};
+    uint64_t size = is_blob ? blob_size : FRAME_SIZE;
+    found.size = size * found.extents_count;
+    for (size_t i = 0; i < found.extents_count; i++) {
+        found.extents[i] = (nb_extent){.file = file, .length = size, .hash = frame_hash};
+        if (i)
+            MUST(nb_files_take_segment(&plane->cache.files, segment_path, true, &found.extents[i].file) == NB_OK);
+    }
     nb_lookup_fill(plane, lookup, &found);
 }
 
@@ -194,6 +197,40 @@ static void check_cache(void) {
     }
 }
 
+/* What is read next comes from the disk. */
+static void forget_pages(const char *path) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    MUST(fd >= 0 && posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0);
+    close(fd);
+}
+
+/* What a server does now and then for memory, disks and readers. */
+static void keep_house(unsigned what) {
+    nb_frame_files files;
+    switch (what) {
+    case 6: nb_plane_trim(plane); break;
+    case 7: nb_trim_heap(); break;
+    case 8: nb_intake_ask_first(plane->intake, true); break;
+    case 9:
+    case 10: nb_intake_ask_first(plane->intake, false); break;
+    case 11: MUST(chmod(blob_path, 0600) == 0 && chmod(segment_path, 0600) == 0); break; /* its ctime ends trust */
+    case 12:
+    case 13:
+    case 14:
+    case 15:
+        if (!nb_readers_ask(plane, what == 12 ? 0 : 100, &files))
+            break;
+        atomic_fetch_add(&surveyed, 1);
+        while (files.count) {
+            MUST(strcmp(files.paths[--files.count], segment_path) == 0);
+            free(files.paths[files.count]);
+        }
+        break;
+    case 16: forget_pages(blob_path); break;
+    case 17: forget_pages(segment_path); break;
+    }
+}
+
 static void *change_things(void *unused) {
     unsigned state = 3;
     char name[32];
@@ -213,6 +250,7 @@ static void *change_things(void *unused) {
         }
         else if (what < 6)
             nb_plane_set_ring(plane, new_ring());
+        keep_house(what);
         nb_counters counters;
         nb_plane_counters(plane, &counters);
         MUST(counters.connections < 1000);
@@ -325,54 +363,6 @@ static void *serve(void *argument) {
 
 /* --- clients ------------------------------------------------------------------------------------------- */
 
-/* A signed head in `out`; its length. */
-static size_t sign(char out[HEAD_SIZE_MAX], const char *line, const char *headers) {
-    char timestamp[17], scope_date[9];
-    time_t now = time(NULL);
-    struct tm utc;
-    gmtime_r(&now, &utc);
-    strftime(timestamp, sizeof timestamp, "%Y%m%dT%H%M%SZ", &utc);
-    strftime(scope_date, sizeof scope_date, "%Y%m%d", &utc);
-    int size = snprintf(out, HEAD_SIZE_MAX,
-                        "%s HTTP/1.1\r\nhost: h\r\n%sx-amz-content-sha256: UNSIGNED-PAYLOAD\r\nx-amz-date: %s\r\n"
-                        "authorization: AWS4-HMAC-SHA256 Credential=ALICE/%s/us-east-1/s3/aws4_request, "
-                        "SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=%064d\r\n\r\n",
-                        line, headers, timestamp, scope_date, 0);
-    nb_request request;
-    nb_sigv4_claim *claim = malloc(sizeof *claim);
-    nb_sigv4_scratch *scratch = malloc(sizeof *scratch);
-    size_t scanned = 0;
-    MUST(claim && scratch && nb_http_request(out, (size_t)size, &scanned, &request) == size);
-    nb_sigv4_request head = {request.method, request.path, request.query, request.headers, request.headers_count};
-    nb_span canonical;
-    uint8_t key[NB_SIGV4_KEY_SIZE];
-    char text[NB_SIGV4_STRING_SIZE_MAX];
-    MUST(nb_sigv4_read(&head, claim) == NB_SIGV4_OK);
-    MUST(nb_sigv4_canonical_request(&head, claim, scratch, &canonical) == NB_SIGV4_OK);
-    nb_sigv4_derive_key((nb_span){"secret", 6}, claim->scope_date, claim->region, claim->service, key);
-    nb_span to_sign = {text, nb_sigv4_string_to_sign(claim, canonical, text)};
-    nb_sigv4_sign(key, to_sign, (char *)claim->signature.ptr);
-    free(claim);
-    free(scratch);
-    return (size_t)size;
-}
-
-static int open_connection(void) {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool is_in = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
-    MUST(is_in || (fd >= 0 && atomic_load(&plane->state) != NB_RUNNING)); /* nobody is let in any more */
-    struct timeval patience = {.tv_sec = 30};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    return fd;
-}
-
-static bool send_all(int fd, const char *bytes, size_t size) {
-    for (ssize_t count; size; bytes += count, size -= (size_t)count)
-        if ((count = send(fd, bytes, size, MSG_NOSIGNAL)) < 0)
-            return false;
-    return true;
-}
-
 /* Reads one answer; its status, 0 when the connection ended. The body must be `content`, repeated, or "ok". */
 static int read_answer(int fd, char content, bool *keeps) {
     char head[4096], rest[65536];
@@ -403,9 +393,11 @@ static int read_answer(int fd, char content, bool *keeps) {
 }
 
 static int get(int fd, unsigned *state, bool *keeps) {
+    static const char *const KINDS[] = {"b", "s", "", ""};
     char line[128], head[HEAD_SIZE_MAX];
-    bool is_blob = chance(state, 4) == 0, is_hot = !is_blob && chance(state, 3);
-    snprintf(line, sizeof line, "GET /bucket/k%u%s", is_hot ? 0 : chance(state, KEYS), is_blob ? "b" : "");
+    const char *kind = KINDS[chance(state, 4)];
+    bool is_blob = *kind == 'b', is_hot = !*kind && chance(state, 3);
+    snprintf(line, sizeof line, "GET /bucket/k%u%s", is_hot ? 0 : chance(state, KEYS), kind);
     size_t size = sign(head, line, chance(state, 3) ? "" : "range: bytes=100-3999\r\n");
     return send_all(fd, head, size) ? read_answer(fd, is_blob ? 'b' : 'f', keeps) : 0;
 }
@@ -471,7 +463,7 @@ static void *be_a_client(void *argument) {
     unsigned state = 100 + (unsigned)(uintptr_t)argument;
     static int (*const DO[])(int, unsigned *, bool *) = {get, get, get, put, put_held, disturb, get_sent};
     while (!atomic_load(&is_over)) {
-        int fd = open_connection();
+        int fd = open_connection(0);
         bool keeps = true;
         for (unsigned i = chance(&state, 30); i && keeps && !atomic_load(&is_over); i--)
             if (!DO[chance(&state, sizeof DO / sizeof *DO)](fd, &state, &keeps))
@@ -479,6 +471,35 @@ static void *be_a_client(void *argument) {
         close(fd);
     }
     return NULL;
+}
+
+/* One that is here and does nothing: before a head, within one, or before its answer, of which it takes a little. */
+static int loiter(unsigned *state) {
+    char line[64], head[HEAD_SIZE_MAX], byte;
+    unsigned how = chance(state, 4);
+    int fd = open_connection(how < 2 ? 0 : 4096);
+    snprintf(line, sizeof line, "GET /bucket/k%u%s", chance(state, KEYS), how == 2 ? "b" : "s");
+    size_t size = sign(head, line, "");
+    if (how && send_all(fd, head, how == 1 ? size / 2 : size) && how > 1)
+        recv(fd, &byte, 1, MSG_DONTWAIT);
+    return fd;
+}
+
+static void *be_a_crowd(void *unused) {
+    int fds[CROWD];
+    unsigned state = 4;
+    for (size_t i = 0; i < CROWD; i++)
+        fds[i] = -1;
+    for (size_t at = 0; !atomic_load(&is_over); at = (at + 1) % CROWD) {
+        if (fds[at] >= 0)
+            close(fds[at]);
+        fds[at] = loiter(&state);
+        usleep(PATIENCE_MS * 1200 / CROWD);
+    }
+    for (size_t i = 0; i < CROWD; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    return unused;
 }
 
 /* --- all together -------------------------------------------------------------------------------------- */
@@ -496,6 +517,8 @@ static int listen_front(void) {
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
+    int queue = 131072; /* of those whom it accepts: what a slow reader does not take is not with the kernel */
+    MUST(setsockopt(listener, SOL_SOCKET, SO_SNDBUF, &queue, sizeof queue) == 0);
     MUST(bind(listener, (struct sockaddr *)&address, sizeof address) == 0 && listen(listener, 128) == 0);
     MUST(getsockname(listener, (struct sockaddr *)&address, &size) == 0);
     return listener;
@@ -503,11 +526,12 @@ static int listen_front(void) {
 
 int main(int count, char **arguments) {
     MUST(count == 3);
+    nb_notice_set_level(NB_NOTICE_ERROR + 1); /* standard error is for what is found here */
     snprintf(folder, sizeof folder, "%s", arguments[1]);
     make_objects();
-    nb_settings settings = {.threads = 3, .connections_max = 500, .requests_max = 500,
-                            .header_timeout_ms = 10000, .body_rate_bytes_per_s = 1, .body_grace_ms = 10000,
-                            .upload_memory_bytes_max = 8 << 20,
+    nb_settings settings = {.threads = 3, .connections_max = CONNECTIONS_MAX, .requests_max = 500,
+                            .header_timeout_ms = PATIENCE_MS, .body_rate_bytes_per_s = 100000, .body_grace_ms = PATIENCE_MS / 2,
+                            .upload_memory_bytes_max = 1 << 20,
                             .serves_objects = true, .takes_uploads = true, .disk_threads = 2,
                             .cache_size_bytes = 2 << 20, .cache_files_max = 1};
     memset(settings.token, 'a', sizeof settings.token - 1);
@@ -520,12 +544,13 @@ int main(int count, char **arguments) {
     MUST((plane = nb_plane_new(&settings, &error)));
     nb_plane_set_ring(plane, new_ring());
     MUST(nb_plane_start(plane, &error));
-    void *(*const ROLES[])(void *) = {answer_lookups, answer_uploads, change_things};
-    pthread_t roles[3], clients[CLIENTS], server;
+    void *(*const ROLES[])(void *) = {answer_lookups, answer_uploads, change_things, be_a_crowd};
+    enum { ROLES_COUNT = sizeof ROLES / sizeof *ROLES };
+    pthread_t roles[ROLES_COUNT], clients[CLIENTS], server;
     MUST(pthread_create(&server, NULL, serve, (void *)(intptr_t)behind) == 0);
     for (size_t i = 0; i < CLIENTS; i++)
         MUST(pthread_create(&clients[i], NULL, be_a_client, (void *)(uintptr_t)i) == 0);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < ROLES_COUNT; i++)
         MUST(pthread_create(&roles[i], NULL, ROLES[i], NULL) == 0);
     sleep((unsigned)atoi(arguments[2]));
     nb_plane_drain(plane); /* in the middle of it all */
@@ -534,7 +559,7 @@ int main(int count, char **arguments) {
     nb_plane_stop(plane);
     shutdown(front, SHUT_RDWR);
     close(front);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < ROLES_COUNT; i++)
         pthread_join(roles[i], NULL);
     for (size_t i = 0; i < CLIENTS; i++)
         pthread_join(clients[i], NULL);
@@ -553,8 +578,9 @@ int main(int count, char **arguments) {
     MUST(nb_log_count(settings.log).written_lines > 0);
     nb_log_close(settings.log);
     free(blob);
-    printf("%lu answers, %lu objects, %lu relayed, %lu stored, %lu ordered, %lu of %lu tickets\n", answered, hits,
-           relayed, stored, ordered, settled, offered);
-    MUST(hits && relayed && stored && ordered && settled);
+    printf("%lu answers, %lu objects, %lu relayed, %lu stored, %lu ordered, %lu of %lu tickets, %lu evicted, "
+           "%lu timed out, %lu surveys\n", answered, hits, relayed, stored, ordered, settled, offered, counters.evicted,
+           counters.timed_out, surveyed);
+    MUST(hits && relayed && stored && ordered && settled && counters.evicted && counters.timed_out && surveyed);
     return 0;
 }
