@@ -8,6 +8,8 @@ A programmer's mistake is an assertion, never one of these.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class NimbusError(Exception):
     """Something went wrong in the store."""
@@ -167,7 +169,9 @@ class DataDamaged(EngineError):
 class RowsUnreadable(DataDamaged):
     """A run of metadata rows cannot be read."""
 
-    def __init__(self, detail: str, rows: list[tuple[bytes, bytes]], start: bytes, end: bytes) -> None:
+    def __init__(
+        self, detail: str = "", rows: Sequence[tuple[bytes, bytes]] = (), start: bytes = b"", end: bytes = b""
+    ) -> None:
         """`rows` were read before it; it goes from after the last of them, `start`, to the next readable row, `end`."""
         super().__init__(detail)
         self.rows = rows
