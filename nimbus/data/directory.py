@@ -2,7 +2,7 @@
 
     FORMAT        the one line `nimbus-data 1`; without it nothing here is touched
     LOCK          held by flock while a process uses the directory
-    IDENTITY      which store the bytes are of (store/identity.py); made and read by the server
+    IDENTITY      which store the bytes are of (store/recovery/identity.py); made and read by the server
     CHECKPOINT    {"floor": n}: every file in an epoch below n is settled, that is, named by a record or dropped
     000012/34/    epoch 0x1234: segments and blobs that were begun in one stretch of time (epochs.py)
 

@@ -10,8 +10,8 @@
     P parts of uploads    P upload_id number                                      UploadedPart
     G garbage queue       G time_ms unique_id                                     Garbage
     I identity            I                                                       16 bytes: of the store
-                          I data_id                                               Pairing (store/identity.py)
-    Q quarantine          Q data_id location                                      Quarantined (store/quarantine.py)
+                          I data_id                                               Pairing (store/recovery)
+    Q quarantine          Q data_id location                                      Quarantined (store/recovery)
 
 Every id is 16 opaque bytes and every number 4 (times: 8) bytes, highest first, so both sort as they are and
 end by themselves. An object's key is any bytes, NUL too. Last in its row it needs neither escape nor end:

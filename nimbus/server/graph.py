@@ -54,7 +54,7 @@ from nimbus.server.plane_readers import PlaneReaders
 from nimbus.server.plane_sends import PlaneSends
 from nimbus.server.plane_uploads import PlaneUploads
 from nimbus.server.sockets import Bound
-from nimbus.store.leases import AskReaders, no_other_readers
+from nimbus.store.reclaiming.leases import AskReaders, no_other_readers
 from nimbus.store.store import Store
 
 # Further engines come from installed packages, by entry points; see the two registries.

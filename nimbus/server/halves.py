@@ -1,7 +1,7 @@
 """The two halves of a store, metadata and bytes, opened as one: only if they belong together.
 
-The order is: see what the bytes say of themselves, look at the metadata, judge (store/identity.py), and only then make
-or change anything.
+The order is: see what the bytes say of themselves, look at the metadata, judge (store/recovery/identity.py), and only
+then make or change anything.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from nimbus.data import registry as data_engines
 from nimbus.data.api import DataStore
 from nimbus.meta import registry as metadata_engines
 from nimbus.meta.api import OrderedMap
-from nimbus.store.identity import ACCEPTED, Identity
-from nimbus.store.quarantine import Custody
+from nimbus.store.recovery.identity import ACCEPTED, Identity
+from nimbus.store.recovery.quarantine import Custody
 
 
 class Consent(msgspec.Struct, frozen=True):

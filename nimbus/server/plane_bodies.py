@@ -27,7 +27,7 @@ from nimbus.s3.body import Declared, HeldBody, Received, Taken, incomplete, md5_
 from nimbus.s3.checksums import ALGORITHMS
 from nimbus.s3.errors import S3Error
 from nimbus.server.plane_blobs import Blobs
-from nimbus.store.room import Room
+from nimbus.store.reclaiming.room import Room
 
 _COMMIT: Final = UPLOAD_WANTS.index("commit")
 _FORMS: Final = {

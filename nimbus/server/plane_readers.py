@@ -14,13 +14,13 @@ from typing import Final
 
 from nimbus._native.plane import Plane, frame_files_read
 from nimbus.server.plane_lookups import Checks, LocalFiles
-from nimbus.store.leases import IsRead, no_other_readers
+from nimbus.store.reclaiming.leases import IsRead, no_other_readers
 
 ANSWER_MS_MAX: Final = 2000  # a worker that got no processor for so long: all frames wait
 
 
 class PlaneReaders:
-    """An `AskReaders` (nimbus/store/leases.py)."""
+    """An `AskReaders` (nimbus/store/reclaiming/leases.py)."""
 
     def __init__(self, files: LocalFiles, checks: Checks) -> None:
         self._files = files

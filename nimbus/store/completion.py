@@ -33,9 +33,9 @@ from nimbus.meta.api import View
 from nimbus.store.api import CompletedPart, Condition, Digests
 from nimbus.store.buckets import Buckets, open_bucket
 from nimbus.store.commits import Commits
-from nimbus.store.garbage import GarbageQueue, bitmap
 from nimbus.store.manifest import EMPTY, page_offsets, pages_of
 from nimbus.store.objects import peek_object
+from nimbus.store.reclaiming.garbage import GarbageQueue, bitmap
 from nimbus.store.records import ManifestPage, Object, Part, Upload, UploadedPart, pack, unpack
 from nimbus.store.rows import Rows
 from nimbus.store.times import http_text, iso_text

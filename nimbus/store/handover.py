@@ -25,11 +25,11 @@ from nimbus.meta import keys
 from nimbus.meta.api import Answer, Barrier, Committer, Mutation
 from nimbus.store.api import Condition, Digests, NewObject
 from nimbus.store.commits import Commits
-from nimbus.store.garbage import GarbageQueue
 from nimbus.store.ingest import Discard, Extents, Naming
 from nimbus.store.objects import new_record, put_mutation
+from nimbus.store.reclaiming.garbage import GarbageQueue
+from nimbus.store.reclaiming.room import Room
 from nimbus.store.records import Bucket, Object, Upload, UploadedPart, unpack
-from nimbus.store.room import Room
 from nimbus.store.rows import Rows
 from nimbus.store.uploads import parse_upload_id, part_mutation
 

@@ -18,8 +18,8 @@ from typing import Generic, TypeVar
 from nimbus.base.errors import BatchTooLarge, NimbusError, WriteRace
 from nimbus.data.api import DataStore, Writer
 from nimbus.meta.api import Mutation, View
+from nimbus.store.reclaiming.room import Room
 from nimbus.store.records import Extent
-from nimbus.store.room import Room
 
 Result = TypeVar("Result")
 Extents = tuple[Extent, ...]

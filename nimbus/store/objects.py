@@ -19,8 +19,8 @@ from nimbus.meta.api import Mutation, View
 from nimbus.store.api import Condition, Digests, NewObject
 from nimbus.store.buckets import Buckets, open_bucket
 from nimbus.store.commits import Commits
-from nimbus.store.garbage import GarbageQueue
 from nimbus.store.ingest import Discard, Extents, Naming, StoreIngest
+from nimbus.store.reclaiming.garbage import GarbageQueue
 from nimbus.store.records import Bucket, Object, pack, unpack
 from nimbus.store.rows import Rows
 from nimbus.store.times import http_text, iso_text

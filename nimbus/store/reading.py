@@ -17,8 +17,8 @@ from typing import cast
 from nimbus.base.errors import DataDamaged, Missing
 from nimbus.base.span import Span
 from nimbus.data.api import DataStore
-from nimbus.store.leases import Leases, name_of_object
 from nimbus.store.manifest import Manifests
+from nimbus.store.reclaiming.leases import Leases, name_of_object
 from nimbus.store.records import Extent, Object
 
 

@@ -132,7 +132,7 @@ class Stamp(Record, frozen=True):
     starts: int
     metadata: str  # name of the engine, for a message
     is_volatile: bool  # the metadata forgets
-    doubt: str = ""  # see store/identity.py
+    doubt: str = ""  # see store/recovery/identity.py
 
 
 class Quarantined(Record, frozen=True):

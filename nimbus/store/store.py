@@ -2,8 +2,8 @@
 
 Each method is a line or two; the rules stand in the files named here. A write takes this way, small or large:
 bytes into the data engine (ingest.py), one mutation that names them and queues what they displace as garbage
-(objects.py, uploads.py, completion.py, garbage.py), made durable after the bytes are (the barrier of the
-commit), acknowledged. What the way leaves behind is freed by collector.py and freeing.py, after a crash by sweep.py.
+(objects.py, uploads.py, completion.py, reclaiming/), made durable after the bytes are (the barrier of the
+commit), acknowledged. What the way leaves behind is freed by reclaiming/, after a crash by recovery/.
 
 The engines are opened and closed by whoever made them, the store starts and ends what it runs itself.
 """
@@ -35,23 +35,23 @@ from nimbus.store.api import (
     UploadListing,
 )
 from nimbus.store.buckets import Buckets
-from nimbus.store.collector import Collector
 from nimbus.store.commits import Commits
 from nimbus.store.completion import Completions
-from nimbus.store.freeing import Freeing
-from nimbus.store.garbage import GarbageQueue
 from nimbus.store.handover import Handover
 from nimbus.store.ingest import StoreIngest
-from nimbus.store.leases import AskReaders, Leases
 from nimbus.store.manifest import Manifests
 from nimbus.store.objects import Objects
-from nimbus.store.quarantine import Custody, Quarantine
 from nimbus.store.readable import ReadableRows
 from nimbus.store.reading import Reader
+from nimbus.store.reclaiming.collector import Collector
+from nimbus.store.reclaiming.freeing import Freeing
+from nimbus.store.reclaiming.garbage import GarbageQueue
+from nimbus.store.reclaiming.leases import AskReaders, Leases
+from nimbus.store.reclaiming.room import Room
 from nimbus.store.records import Bucket, Object, Part, Upload, UploadedPart
-from nimbus.store.room import Room
+from nimbus.store.recovery.quarantine import Custody, Quarantine
+from nimbus.store.recovery.sweep import Sweeper
 from nimbus.store.rows import Rows
-from nimbus.store.sweep import Sweeper
 from nimbus.store.threads import Threads
 from nimbus.store.uploads import Uploads, end_upload, parse_upload_id, peek_upload_id
 

@@ -24,8 +24,8 @@ from nimbus.meta.api import Mutation, View
 from nimbus.store.api import Digests, NewObject
 from nimbus.store.buckets import Buckets, open_bucket
 from nimbus.store.commits import Commits
-from nimbus.store.garbage import GarbageQueue
 from nimbus.store.ingest import Discard, Naming, StoreIngest
+from nimbus.store.reclaiming.garbage import GarbageQueue
 from nimbus.store.records import Bucket, Garbage, Upload, UploadedPart, pack, unpack
 from nimbus.store.rows import Rows
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from nimbus.base.errors import EngineError, NimbusError, ObjectMissing, SpaceExhausted, StoreReadOnly, UploadMissing
-from nimbus.store.sweep import Sweeper
+from nimbus.store.recovery.sweep import Sweeper
 from tests.faults.store_faults import PowerCut, SteppedData, SteppedMap, Steps
 from tests.unit.store.node import NEW, Node, running
 

@@ -15,7 +15,7 @@ import pytest
 
 from nimbus.base.errors import NimbusError, ObjectMissing
 from nimbus.meta import keys
-from nimbus.store.sweep import Sweeper
+from nimbus.store.recovery.sweep import Sweeper
 from tests.faults.store_faults import PowerCut, Steps
 from tests.unit.store.node import NEW, Node, running
 

@@ -27,8 +27,8 @@ from nimbus.server.plane import Key
 from nimbus.server.plane_blobs import Blobs
 from nimbus.server.plane_bodies import HeldBodies
 from nimbus.server.plane_uploads import PlaneUploads
-from nimbus.store import collector
-from nimbus.store.room import Room
+from nimbus.store.reclaiming import collector
+from nimbus.store.reclaiming.room import Room
 from tests.wire.plane_front import Front, Peer, front
 from tests.wire.plane_inside import inside
 from tests.wire.plane_node import OWNER

@@ -15,9 +15,9 @@ from nimbus.meta.api import Committer, OrderedMap, OwnedMap
 from nimbus.meta.committer import OwnedCommitter
 from nimbus.meta.memory import MemoryMap
 from nimbus.store.api import CompletedPart, Condition, Digests, NewObject
-from nimbus.store.leases import AskReaders
-from nimbus.store.quarantine import Custody
+from nimbus.store.reclaiming.leases import AskReaders
 from nimbus.store.records import Garbage, ManifestPage, Object, Upload, UploadedPart, unpack
+from nimbus.store.recovery.quarantine import Custody
 from nimbus.store.store import Store
 
 NEW = NewObject("owner", "text/plain")

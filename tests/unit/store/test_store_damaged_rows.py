@@ -16,8 +16,8 @@ from nimbus.meta import keys
 from nimbus.meta.committer import OwnedCommitter
 from nimbus.meta.rocksdb import RocksMap, open_rocksdb
 from nimbus.metrics import names
-from nimbus.store.naming import NAMING_TABLES, locations_in
 from nimbus.store.records import Object, pack
+from nimbus.store.recovery.naming import NAMING_TABLES, locations_in
 from nimbus.store.store import Store
 
 OPTIONS = {"ballast_size_bytes": 0}

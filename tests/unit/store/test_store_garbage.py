@@ -12,11 +12,11 @@ from nimbus.base.errors import BucketMissing, EngineError, Overloaded
 from nimbus.data.memory import MemoryDataStore
 from nimbus.meta import keys
 from nimbus.meta.memory import MemoryMap
-from nimbus.store.collector import DISCARDED_MAX
-from nimbus.store.garbage import bitmap, is_in_bitmap
-from nimbus.store.quarantine import Custody
+from nimbus.store.reclaiming.collector import DISCARDED_MAX
+from nimbus.store.reclaiming.garbage import bitmap, is_in_bitmap
 from nimbus.store.records import Extent, Object, UploadedPart, pack
-from nimbus.store.sweep import Sweeper
+from nimbus.store.recovery.quarantine import Custody
+from nimbus.store.recovery.sweep import Sweeper
 from nimbus.store.times import http_text, iso_text
 from tests.unit.store.node import Node, running
 
@@ -264,7 +264,7 @@ async def test_sweep_drops_what_no_row_names_and_nothing_else() -> None:
 
 
 async def test_sweep_in_turns_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nimbus.store.sweep.CANDIDATES_MAX", 7)
+    monkeypatch.setattr("nimbus.store.recovery.sweep.CANDIDATES_MAX", 7)
     map, data = MemoryMap(), CrashedData()
     named = [data.keep(b"%d" % number) for number in range(20)]
     orphans = [data.keep(b"%d" % number) for number in range(20)]

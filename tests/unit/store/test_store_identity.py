@@ -13,8 +13,8 @@ from nimbus.base.slots import Slots
 from nimbus.meta import keys
 from nimbus.meta.api import Capabilities
 from nimbus.meta.memory import CAPABILITIES, MemoryMap
-from nimbus.store.identity import ACCEPTED, ADOPTED, Identity
 from nimbus.store.records import Extent, ManifestPage, Object, UploadedPart, pack
+from nimbus.store.recovery.identity import ACCEPTED, ADOPTED, Identity
 
 
 class KeptMap(MemoryMap):

@@ -11,9 +11,9 @@ from nimbus.data.memory import MemoryDataStore
 from nimbus.meta import keys
 from nimbus.meta.committer import OwnedCommitter
 from nimbus.meta.memory import MemoryMap
-from nimbus.store.quarantine import Custody, Quarantine
 from nimbus.store.records import Extent, Object, pack
-from nimbus.store.sweep import Sweeper
+from nimbus.store.recovery.quarantine import Custody, Quarantine
+from nimbus.store.recovery.sweep import Sweeper
 
 DATA_ID = b"d" * 16
 WEEK_S = 7 * 86400.0
@@ -123,7 +123,7 @@ def test_nothing_leaves_by_time_while_there_is_a_doubt(crashed: Crashed) -> None
 
 
 def test_a_thousand_are_dropped_in_bounded_turns(crashed: Crashed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nimbus.store.quarantine.BATCH_LOCATIONS_MAX", 7)
+    monkeypatch.setattr("nimbus.store.recovery.quarantine.BATCH_LOCATIONS_MAX", 7)
     sweeper = crashed.sweeper(quarantine_s=0)
     sweeper.sweep()
     assert sweeper.expire() == 250

@@ -10,8 +10,8 @@ import pytest
 from nimbus.base.errors import SpaceExhausted
 from nimbus.data.api import Writer
 from nimbus.data.memory import MemoryDataStore
-from nimbus.store import collector
-from nimbus.store.leases import IsRead, no_other_readers
+from nimbus.store.reclaiming import collector
+from nimbus.store.reclaiming.leases import IsRead, no_other_readers
 from tests.unit.store.node import running
 
 

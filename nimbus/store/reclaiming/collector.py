@@ -32,9 +32,9 @@ from nimbus.meta.api import View
 from nimbus.metrics import names
 from nimbus.metrics.api import Reading
 from nimbus.store.commits import Commits
-from nimbus.store.freeing import Batch, Freeing
-from nimbus.store.garbage import GarbageQueue
-from nimbus.store.leases import AskReaders, IsRead, Leases, name_of_garbage, no_other_readers
+from nimbus.store.reclaiming.freeing import Batch, Freeing
+from nimbus.store.reclaiming.garbage import GarbageQueue
+from nimbus.store.reclaiming.leases import AskReaders, IsRead, Leases, name_of_garbage, no_other_readers
 from nimbus.store.records import Extent, Garbage, unpack
 from nimbus.store.rows import Rows
 

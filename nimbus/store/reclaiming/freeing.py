@@ -19,9 +19,9 @@ from nimbus.data.api import DataStore
 from nimbus.meta import keys
 from nimbus.meta.api import View
 from nimbus.store.commits import Commits
-from nimbus.store.garbage import is_in_bitmap
-from nimbus.store.quarantine import Quarantine
+from nimbus.store.reclaiming.garbage import is_in_bitmap
 from nimbus.store.records import Garbage, ManifestPage, UploadedPart, unpack
+from nimbus.store.recovery.quarantine import Quarantine
 from nimbus.store.rows import Rows
 from nimbus.store.threads import Threads
 

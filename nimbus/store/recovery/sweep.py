@@ -18,8 +18,8 @@ from typing import Final
 from nimbus.base.errors import NimbusError
 from nimbus.data.api import DataStore
 from nimbus.meta.api import OrderedMap
-from nimbus.store.naming import NAMING_TABLES, slices_of
-from nimbus.store.quarantine import Quarantine
+from nimbus.store.recovery.naming import NAMING_TABLES, slices_of
+from nimbus.store.recovery.quarantine import Quarantine
 
 CANDIDATES_MAX: Final = 100_000  # about 20 MB of memory; more are taken in turns, each with its own scan
 PAUSE_S: Final = 0.001

@@ -29,8 +29,8 @@ from nimbus.base.slots import Slots, read_slots
 from nimbus.data.traces import Traces
 from nimbus.meta import keys
 from nimbus.meta.api import OrderedMap
-from nimbus.store.judgement import FLEETING_DATA_ID, EmptyMap, Judgement, MapSide, judge
 from nimbus.store.records import Pairing, Stamp, pack, unpack
+from nimbus.store.recovery.judgement import FLEETING_DATA_ID, EmptyMap, Judgement, MapSide, judge
 
 # Why what nothing names must not be dropped after a time.
 ADOPTED: Final = "adopted"  # made before there were identities: until what the last run left is in the quarantine

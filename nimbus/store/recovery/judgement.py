@@ -25,8 +25,8 @@ from nimbus.data.traces import Traces
 from nimbus.meta import keys
 from nimbus.meta.api import OrderedMap
 from nimbus.meta.envelope import PORTABLE
-from nimbus.store.naming import NAMING_TABLES, are_bytes_named, locations_in
 from nimbus.store.records import Pairing, Stamp, unpack
+from nimbus.store.recovery.naming import NAMING_TABLES, are_bytes_named, locations_in
 
 FLEETING_DATA_ID: Final = bytes(ID_SIZE_BYTES)  # stands for every data engine that forgets
 SAMPLE_LOCATIONS: Final = 64  # of which one must be there for metadata without identity to belong to the bytes
