@@ -86,7 +86,6 @@ def test_every_key_can_be_set_by_its_environment_variable() -> None:
         "log_level": "error",
         "metadata.damaged": "skip",
         "limits.upload_bytes": "16777216",
-        "metadata.damaged": "skip",
     }
     certificate = {"NIMBUS_TLS_CERT": "cert", "NIMBUS_TLS_KEY": "key"}
     for key in keys():
