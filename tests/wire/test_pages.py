@@ -25,7 +25,7 @@ from tests.wire.clients import AWS, ROOT, run
 
 README = "README.md"
 BACKENDS, DAMAGE, DISKS, HTTPS, MEASURED, OPERATE = (
-    f"docs/{name}.md" for name in ("backends", "damage", "disks", "https", "measured", "operate")
+    f"docs/{name}.md" for name in ("backends", "damage", "disks", "https", "measured", "operate", "suites")
 )
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SERVING = re.compile(r"^(nimbus|python my_store\.py) serve", re.MULTILINE)
