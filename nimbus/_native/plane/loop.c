@@ -111,14 +111,38 @@ static void on_event(nb_worker *worker, const struct epoll_event *event) {
     }
 }
 
-/* Those that stand in the queue now; whoever yields stands behind them and has the next turn. */
+static bool takes_a_body(const nb_conn *conn) {
+    return conn->phase == NB_PHASE_BODY || conn->phase == NB_PHASE_DRAIN || conn->phase == NB_PHASE_LINGER;
+}
+
+static void move_all(nb_link *from, nb_link *to) {
+    for (nb_link *link; (link = nb_list_take_first(from));)
+        nb_list_append(to, link);
+}
+
+/* Those that stand in the queue now; whoever yields stands behind them and has the next turn. Heads and answers come
+ * before bodies, and after some bytes of those it is looked for new ones: who is refused shall hear it at once. */
 static void run_queue(nb_worker *worker) {
-    nb_link now;
+    nb_link now, bodies;
     nb_list_init(&now);
-    while (!nb_list_is_empty(&worker->run_queue))
-        nb_list_append(&now, nb_list_take_first(&worker->run_queue));
-    for (nb_link *link; (link = nb_list_take_first(&now));)
+    nb_list_init(&bodies);
+    move_all(&worker->run_queue, &now);
+    for (nb_link *link; (link = nb_list_take_first(&now));) {
+        nb_conn *conn = NB_OF(link, nb_conn, run);
+        if (takes_a_body(conn))
+            nb_list_append(&bodies, link);
+        else
+            nb_conn_run(conn);
+    }
+    uint64_t before = worker->metrics.received_bytes;
+    while (worker->metrics.received_bytes - before < NB_BODIES_PER_TURN_BYTES_MAX) {
+        nb_link *link = nb_list_take_first(&bodies);
+        if (!link)
+            return;
         nb_conn_run(NB_OF(link, nb_conn, run));
+    }
+    move_all(&worker->run_queue, &bodies); /* who has yielded stands behind those that had no turn */
+    move_all(&bodies, &worker->run_queue);
 }
 
 static void expire_timers(nb_worker *worker) {

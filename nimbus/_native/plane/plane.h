@@ -39,6 +39,7 @@ enum {
     NB_REFUSALS_MAX = 64,                  /* connections over the limit that are told so; more wait unaccepted */
     NB_LINGER_SIZE_BYTES_MAX = 64 << 20,   /* read and dropped, so that the peer sees our answer */
     NB_LINGER_MS = 5000,                   /* and as long as again when as much came meanwhile as the pace asks for */
+    NB_BODIES_PER_TURN_BYTES_MAX = 4 << 20, /* what a worker takes of all bodies before it looks for new heads */
     NB_DRAINS_PER_TURN_BYTES_MAX = 2 << 20, /* of all connections of a worker: those who are served come first */
     NB_DRAIN_SIZE_BYTES_MAX = 8 << 20, /* of a body that nobody wants; drain_size_bytes_max of nimbus/s3/api.py */
     NB_TICK_MS = 1000,                     /* how often a body's pace is looked at */
