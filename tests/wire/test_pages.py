@@ -24,7 +24,7 @@ from tests.faults.server_process import untimed
 from tests.wire.clients import AWS, ROOT, run
 
 README = "README.md"
-BACKENDS, DAMAGE, DISKS, HTTPS, MEASURED, OPERATE = (
+BACKENDS, DAMAGE, DISKS, HTTPS, MEASURED, OPERATE, SUITES = (
     f"docs/{name}.md" for name in ("backends", "damage", "disks", "https", "measured", "operate", "suites")
 )
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -68,6 +68,7 @@ BLOCKS = {
         ("toml", "# pyproject.toml"),
         ("python", "# test_my_data.py"),
     ],
+    SUITES: [],
 }
 
 
