@@ -20,7 +20,6 @@ _HEAD_STATUS_LAST: Final = STATUSES.index("PARAMETER_REPEATED")
 
 # The other ways of asking, none of which is taken.
 _REFUSALS: Final[dict[str, tuple[str, str]]] = {
-    "UNKNOWN": ("InvalidArgument", "Unsupported Authorization Type"),
     "CONFLICT": (
         "InvalidArgument",
         "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter "
@@ -28,6 +27,7 @@ _REFUSALS: Final[dict[str, tuple[str, str]]] = {
     ),
     "SIGV4A_HEADER": ("NotImplemented", "In the header Authorization AWS4-ECDSA-P256-SHA256 is not implemented."),
 }
+_NO_SPACE: Final = "Authorization header is invalid -- one and only one ' ' (space) required"
 _SIGV2_OFF: Final = (
     "InvalidRequest",
     "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
@@ -48,6 +48,7 @@ class HeadVerifier:
             "SIGV2_HEADER": self._sigv2_header if sigv2 else _refuse(*_SIGV2_OFF),
             "SIGV2_QUERY": self._sigv2_query if sigv2 else _refuse(*_SIGV2_OFF),
         }
+        rules["UNKNOWN"] = _unknown
         rules |= {form: _refuse(*refusal) for form, refusal in _REFUSALS.items()}
         self._rules: tuple[_Rule, ...] = tuple(rules[form] for form in FORMS)
 
@@ -70,6 +71,14 @@ class HeadVerifier:
 
     def _sigv2_query(self, claim: Claim, head: Head, virtual_bucket: str, now_s: int) -> Verified:
         return sigv2.verify_query(claim, head, self._ring, virtual_bucket, now_s)
+
+
+def _unknown(claim: Claim, head: Head, virtual_bucket: str, now_s: int) -> Verified:
+    """S3 shows the kind that it does not know, and the whole of what has none."""
+    given = dict(head.headers).get(b"authorization", b"").decode("latin-1")
+    kind, space, _ = given.partition(" ")
+    message = "Unsupported Authorization Type" if space else _NO_SPACE
+    raise AuthFailure("InvalidArgument", message, ArgumentName="Authorization", ArgumentValue=kind)
 
 
 def _refuse(code: str, message: str) -> _Rule:

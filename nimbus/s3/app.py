@@ -165,6 +165,7 @@ class App:
         if operation is None:
             raise S3Error("NotImplemented", f"The operation {wire.name} is not implemented.")
         bucket_record = await identity.permit(services.store, user, operation.permission, target.bucket, headers)
+        router.check_copy_source(wire, headers)
         check_headers(headers)
         check_checksum_names(headers)
         context = Context(services, wire.name, target.bucket, target.key, user, headers, bucket_record=bucket_record)

@@ -10,7 +10,7 @@ Must always hold: a sub-resource that we do not offer is refused and never answe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -228,6 +228,12 @@ _ROUTES: Final = _routes()
 _SUBRESOURCE_KEYS: Final = SUBRESOURCES | {"uploadId"}
 _METHODS: Final = frozenset(wire.method for wire in WIRES)
 # Parameters that only a sub-resource gives a meaning, by method and level: alone they are a mistake.
+_COPY_SOURCE: Final = "x-amz-copy-source"
+# What S3 says of the sub-resources of a bucket when a key is named.
+_NOT_OF_A_KEY: Final = {
+    ("GET", "object", "uploads"): "Key is not expected for the GET method ?uploads subresource",
+    ("GET", "object", "versions"): "There is no such thing as the ?versions sub-resource for a key",
+}
 _DEPENDENT: Final = {(wire.method, wire.level): wire.needs_query for wire in WIRES if len(wire.needs_query) > 1}
 
 
@@ -276,8 +282,18 @@ def _fits(wire: Wire, query: Query, headers: Iterable[tuple[bytes, bytes]]) -> b
     return {name.encode() for name in wire.needs_headers} <= {name for name, _ in headers}
 
 
+def check_copy_source(wire: Wire, headers: Mapping[str, str]) -> None:
+    """Raises InvalidArgument where a copy source is named and nothing is copied: the client means something else."""
+    if _COPY_SOURCE in headers and _COPY_SOURCE not in wire.needs_headers:
+        message = "You can only specify a copy source header for copy requests."
+        raise S3Error("InvalidArgument", message, ArgumentName=_COPY_SOURCE, ArgumentValue=headers[_COPY_SOURCE])
+
+
 def _refusal(method: str, level: str, subresource: str) -> S3Error:
     """Why no operation fits: nobody offers the sub-resource, or not with this method."""
+    told = _NOT_OF_A_KEY.get((method, level, subresource))
+    if told is not None:
+        return S3Error("InvalidRequest", told)
     offered = sorted(other for other in _METHODS if (other, level, subresource) in _ROUTES)
     if subresource and not offered:
         return S3Error("NotImplemented", f"The sub-resource {subresource} is not implemented")

@@ -58,6 +58,7 @@ class Request(msgspec.Struct, frozen=True):
     signature: Signature = Signature()
     is_chunked: bool = False
     is_virtual: bool = False  # the bucket stands in the name of the host
+    is_absolute: bool = False  # the target names the host, too, as to a proxy
 
 
 def rendered(request: Request, uploads: list[str], now: datetime) -> bytes:
@@ -83,6 +84,8 @@ def rendered(request: Request, uploads: list[str], now: datetime) -> bytes:
     elif body or request.method in ("PUT", "POST"):
         headers.append(("Content-Length", str(len(body))))
     target = f"{path}?{query}" if query else path
+    if request.is_absolute:
+        target = f"http://{host}{target}"
     lines = [f"{request.method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers), "", ""]
     return "\r\n".join(lines).encode("latin-1") + body
 

@@ -88,6 +88,11 @@ odd_headers = st.one_of(
             ("Cache-Control", "no-cache"),
             ("Expires", "whenever"),
             ("x-amz-meta-colour", "  blue "),
+            ("x-amz-meta-name", "h\u00c3\u00a9"),  # UTF-8, as some clients send it
+            ("x-amz-meta-name", "h\u00e9"),  # ISO-8859-1
+            ("x-amz-meta-name", "=?UTF-8?B?aMOp?= =?utf-8?q?h=C3=A9?="),
+            ("x-amz-meta-name", "=?UTF-8?B?=GGG?="),
+            ("x-amz-copy-source-if-modified-since", "Fri, 01 Jan 2100 00:00:00 GMT"),
             ("x-amz-meta-Colour", "red"),
             ("x-amz-storage-class", "GLACIER"),
             ("x-amz-acl", "public-read"),
@@ -106,8 +111,10 @@ odd_headers = st.one_of(
 odd_queries = st.sampled_from(
     [
         *("partNumber=1", "partNumber=2", "partNumber=0", "partNumber=x", "partNumber=1&partNumber=1"),
+        *("partNumber=%2B1", "partNumber=", "partNumber=10001", "partNumber=%D9%A1", "partNumber=1_0"),
         *("versionId=null", "versionId=3", "versionId=", "uploadId=0", "attributes", "acl", "tagging"),
         *("response-content-type=text%2Fplain", "response-expires=a%0D%0Ab", "response-cache-control=a+b%20c"),
+        *("response-content-disposition=%E2%82%AC", "response-content-language=%C3%A9"),
         *("response-content-type=a&response-content-type=b", "x-id=GetObject", "x-id=PutObject"),
         *("%zz", "=", "&", "a=b", "delete", "location"),
         *(
@@ -150,6 +157,9 @@ signatures = st.sampled_from(
 right_payloads = st.sampled_from([UNSIGNED, "right", UNSIGNED_TRAILER, SIGNED_CHUNKS, SIGNED_CHUNKS_TRAILER])
 odd_payloads = st.one_of(right_payloads, st.sampled_from(["wrong", "nonsense", ""]))
 chunk_sizes = st.sampled_from([8192, 65_536, 100_000, 1 << 20])
+integers = st.sampled_from(["2", "0", "", "%2B5", "-1", "5.0", "1_0", "%D9%A3", "2147483648", "9" * 30, "x"])
+# How a copy source is written: what is left as it is, and how a space is spelt.
+spellings = st.sampled_from([("/-_.~", "%20"), ("", "%20"), ("/-_.~", "+"), ("", "+")])
 # How a request that any client might send is sent: each is what some of them do.
 ways = st.tuples(st.sampled_from(FORMS), st.booleans())
 
@@ -231,6 +241,7 @@ class TwoServers(RuleBasedStateMachine):
             is_chunked=data.draw(st.booleans()) if is_put else False,
             is_framed_badly=data.draw(st.booleans()) if is_put else False,
             is_virtual=data.draw(st.booleans()),
+            is_absolute=data.draw(st.sampled_from([False, False, True])),
         )
         if signature.form != "header":
             return changed
@@ -303,9 +314,11 @@ class TwoServers(RuleBasedStateMachine):
         for key in doomed:
             self.remember(key, None)
 
-    @rule(source=keys, key=keys, directive=st.sampled_from(["COPY", "REPLACE"]))
-    def copy(self, source: str, key: str, directive: str) -> None:
-        headers = (("x-amz-copy-source", self.path_of(source)), ("x-amz-metadata-directive", directive))
+    @rule(source=keys, key=keys, directive=st.sampled_from(["COPY", "REPLACE"]), spelling=spellings)
+    def copy(self, source: str, key: str, directive: str, spelling: tuple[str, str]) -> None:
+        safe, space = spelling
+        named = quote(f"{self.bucket}/{source}", safe=safe).replace("%20", space)
+        headers = (("x-amz-copy-source", named), ("x-amz-metadata-directive", directive))
         answer = self.ask(Request("PUT", self.path_of(key), headers=headers))
         if source not in self.objects:
             assert answer.status == 404
@@ -324,6 +337,14 @@ class TwoServers(RuleBasedStateMachine):
             names = sorted((key for key in self.objects if key.startswith(prefix)), key=str.encode)
             found = [part.partition(b"</Key>")[0].decode() for part in answer.body.split(b"<Key>")[1:]]
             assert found == [quote(name, safe="/-_.~*") for name in names]
+
+    @rule(marker=st.sampled_from(["", "a", "a/", "a/b", "a//", "a/x", "b"]), count=integers)
+    def list_onwards(self, marker: str, count: str) -> None:
+        where = f"prefix=a&delimiter=%2F&max-keys={count}&{{}}={quote(marker, safe='')}"
+        for kind, name in (("1", "marker"), ("2", "start-after")):
+            answer = self.ask(Request("GET", self.bucket, f"list-type={kind}&{where.format(name)}"))
+            assert answer.status == (200 if count in ("2", "0", "") else 400), answer
+        self.ask(Request("GET", self.bucket, f"uploads&max-uploads={count}&key-marker={quote(marker, safe='')}"))
 
     # --- uploads in parts ---
 

@@ -342,6 +342,16 @@ def test_a_region_that_does_not_exist_is_named(region: str, client: Any) -> None
     assert error == {"Code": "InvalidLocationConstraint", "LocationConstraint": region}
 
 
+def test_a_region_of_a_listing_that_cannot_be_one_is_named(client: Any, bucket: str) -> None:
+    """test_list_buckets_region_validation."""
+    assert error_of(client.list_buckets, BucketRegion="europe") == {
+        "Code": "InvalidArgument",
+        "ArgumentName": "bucket-region",
+    }
+    assert client.list_buckets(Prefix=bucket, BucketRegion="eu-central-1")["Buckets"] == []
+    assert len(client.list_buckets(Prefix=bucket, BucketRegion="us-east-1")["Buckets"]) == 1
+
+
 def test_a_marker_that_is_no_upload_is_named(client: Any, bucket: str) -> None:
     """test_list_multiparts_next_marker: list-multiparts-wrong-id-for-key."""
     assert error_of(client.list_multipart_uploads, Bucket=bucket, KeyMarker="a", UploadIdMarker="nonsense") == {

@@ -418,3 +418,51 @@ def test_a_listing_of_uploads_shows_the_prefix_that_was_asked_for(raw: Raw) -> N
     """Recorded from AWS, test_list_multiparts_next_marker: none where none was asked for."""
     assert b"<Prefix" not in ask(raw, "GET", "?uploads").body
     assert b"<Prefix>a</Prefix>" in ask(raw, "GET", "?uploads&prefix=a").body
+
+
+# --- requests that mean something else ---
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        *(("GET", ""), ("GET", "/key"), ("GET", "/absent"), ("HEAD", ""), ("HEAD", "/key"), ("DELETE", "/key")),
+        *(("DELETE", "/key?uploadId=something"), ("POST", "/key?uploadId=something"), ("POST", "/key?uploads")),
+    ],
+)
+def test_a_copy_source_belongs_to_copies(method: str, target: str, raw: Raw) -> None:
+    """versitygw: RouterCopySourceNotAllowed; a deletion that names a source is not carried out."""
+    raw.client.put_object(Bucket=raw.bucket, Key="key", Body=b"x")
+    for _ in range(2):  # the second time from the cache
+        answer = ask(raw, method, target, **{"x-amz-copy-source": "bucket/object"})
+        assert answer.status == 400
+        if method != "HEAD":
+            assert answer.code == "InvalidArgument"
+            assert b"<ArgumentName>x-amz-copy-source</ArgumentName><ArgumentValue>bucket/object<" in answer.body
+    assert raw.exists("key")
+
+
+def test_sub_resources_of_a_bucket_want_no_key(raw: Raw) -> None:
+    """versitygw: RouterGetUploadsWithKey, RouterListVersionsWithKey."""
+    for name in ("uploads", "versions"):
+        answer = ask(raw, "GET", f"/key?{name}")
+        assert (answer.status, answer.code) == (400, "InvalidRequest")
+        assert name.encode() in answer.body
+
+
+@pytest.mark.parametrize(
+    ("given", "message", "shown"),
+    [
+        ("invalid_header", b"one and only one ' ' (space) required", b"invalid_header"),
+        ("AWS2-HMAC-SHA1 Credential=x", b"Unsupported Authorization Type", b"AWS2-HMAC-SHA1"),
+        ("Bearer secret", b"Unsupported Authorization Type", b"Bearer"),
+    ],
+)
+def test_a_kind_of_authorization_that_is_none_is_shown(given: str, message: bytes, shown: bytes, raw: Raw) -> None:
+    """versitygw: Authentication_invalid_auth_header, Authentication_unsupported_signature_version."""
+    with socket.create_connection((raw.server.host, raw.server.port), timeout=SECONDS_MAX) as peer:
+        peer.sendall(f"GET /{raw.bucket} HTTP/1.1\r\nHost: x\r\nAuthorization: {given}\r\n\r\n".encode())
+        answer = read_answer(peer)
+    assert (answer.status, answer.code) == (400, "InvalidArgument")
+    assert message.replace(b"'", b"&apos;") in answer.body or message in answer.body
+    assert b"<ArgumentName>Authorization</ArgumentName><ArgumentValue>" + shown + b"</ArgumentValue>" in answer.body

@@ -26,6 +26,7 @@ async def list_buckets(ctx: Context, request: model.ListBucketsRequest) -> Reply
     limit = _PAGE_MAX if request.max_buckets is None else request.max_buckets
     prefix = request.prefix or ""
     after = _from_token(request.continuation_token)
+    _check_region(request.bucket_region, ctx.services.settings.region)
     found, more = await ctx.store.list_buckets(ctx.user.user_id, prefix, after, limit)
     rows = [(name, record) for name, record in found if request.bucket_region in (None, "", record.region)]
     return Reply(
@@ -41,6 +42,13 @@ async def list_buckets(ctx: Context, request: model.ListBucketsRequest) -> Reply
             prefix=request.prefix,
         )
     )
+
+
+def _check_region(asked: str | None, region: str) -> None:
+    """Buckets of another region are none of ours; what cannot be a region is a mistake."""
+    if asked and asked != region and not _REGION.fullmatch(asked):
+        message = f"Argument value {asked} is not a valid AWS Region"
+        raise S3Error("InvalidArgument", message, ArgumentName="bucket-region")
 
 
 async def create_bucket(ctx: Context, request: model.CreateBucketRequest) -> Reply:
