@@ -121,7 +121,9 @@ def _tell(cut: int, when: str, before: dict[str, _Total], after: dict[str, _Tota
             moved = (("received", total.received - was.received), ("sent", total.sent - was.sent))
             words = " and ".join(f"{int(size)} bytes {word}" for word, size in moved if size) or "nothing sent"
             parts.append(f"{requests} {operation} with {words}")
-    text = f"{count or cut} running requests were cut off {when}"
+    number = count or cut
+    what = "running request was" if number == 1 else "running requests were"
+    text = f"{number} {what} cut off {when}"
     warn(f"{text}: {', '.join(parts)}" if parts else text)
 
 

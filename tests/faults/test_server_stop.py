@@ -67,7 +67,7 @@ def test_a_request_that_does_not_finish_is_cut_off_at_the_bound(tmp_path: Path) 
             response.read()
         status, _, said = server.ended()
     assert status == 0
-    assert "1 running requests were cut off after 0.2 s" in said
+    assert "1 running request was cut off after 0.2 s" in said
     assert "closed" in said
     assert "Traceback" not in said
 

@@ -125,7 +125,7 @@ def test_a_second_signal_ends_what_still_runs_at_once(tmp_path: Path, data_plane
         status, _, said = server.ended()
         assert time.monotonic() - began < 10
         assert (status, "Traceback" in said) == (0, False), said
-        assert re.search(r"1 running requests were cut off by a second signal, .*: 1 GetObject with \d+ bytes", said)
+        assert re.search(r"1 running request was cut off by a second signal, .*: 1 GetObject with \d+ bytes", said)
         assert said.endswith("nimbus: stopped\n")
         with pytest.raises((http.client.IncompleteRead, ConnectionError)):
             download.read()
