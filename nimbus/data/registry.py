@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from nimbus.base.errors import ConfigInvalid
 from nimbus.base.registry import Registry
 from nimbus.data.api import DataStore
 from nimbus.data.traces import Traces, UnknownTraces
@@ -31,7 +32,11 @@ check_options = _engines.check_options
 
 def open_store(name: str, options: Mapping[str, object], data_dir: Path) -> DataStore:
     """Open the engine called `name`. Raises `ConfigInvalid`, and what opening raises."""
-    return _engines.find(name)(options, data_dir)
+    store = _engines.find(name)(options, data_dir)
+    lacking = sorted(method for method in vars(DataStore) if method[0] != "_" and not hasattr(store, method))
+    if lacking:
+        raise ConfigInvalid(f"{type(store).__name__} is no data backend: it lacks {', '.join(lacking)}.")
+    return store
 
 
 def traces_of(name: str, options: Mapping[str, object], data_dir: Path) -> Traces:

@@ -31,3 +31,15 @@ def test_unknown_name_says_what_is_known(tmp_path: Path) -> None:
 def test_memory_engine_takes_no_options(tmp_path: Path) -> None:
     with pytest.raises(ConfigInvalid, match="colour"):
         open_memory({"colour": "red"}, tmp_path)
+
+
+def test_what_is_no_backend_is_told_what_it_lacks(tmp_path: Path) -> None:
+    class Half:
+        def close(self) -> None: ...
+
+        def size(self, location: bytes) -> int:
+            return len(location)
+
+    registry.register("half", lambda options, data_dir: Half())  # type: ignore[arg-type, return-value]
+    with pytest.raises(ConfigInvalid, match="Half is no data backend: it lacks capabilities, descriptor, drop, read, "):
+        registry.open_store("half", {}, tmp_path)
