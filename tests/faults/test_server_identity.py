@@ -248,6 +248,29 @@ def test_an_accepted_stranger_deletes_nothing_and_the_right_metadata_comes_back(
     check_bodies(tmp_path)
 
 
+def test_the_metadata_of_a_clone_frees_nothing_that_its_original_names(tmp_path: Path) -> None:
+    """All is deleted in the clone, which is killed before its collector came to that."""
+    fill(tmp_path, is_killed=False)
+    store, clone = tmp_path / DATA, tmp_path / "clone"
+    shutil.copytree(store, clone / DATA)
+    with serving(clone) as (server, client):
+        client.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": key} for key in BODIES]})
+        server.process.kill()
+    for name in ("rocksdb", "rocksdb.durable"):
+        (store / name).rename(tmp_path / name)
+        (clone / DATA / name).rename(store / name)
+    before = stored(tmp_path)
+    with serving(tmp_path, "--accept-loss", "--admin", "0", NIMBUS_DATA__QUARANTINE_S="0") as (server, client):
+        assert bodies(client) == {}
+        assert quarantine(server, held=len(BODIES))[0] == len(BODIES)
+        stop(server)
+    assert stored(tmp_path) == before
+    for name in ("rocksdb", "rocksdb.durable"):
+        (store / name).rename(clone / name)
+        (tmp_path / name).rename(store / name)
+    check_bodies(tmp_path, "--accept-loss")
+
+
 def test_a_log_that_was_cut_is_refused_and_costs_no_bytes_when_it_is_accepted(tmp_path: Path) -> None:
     fill(tmp_path, is_killed=True)
     before = stored(tmp_path)

@@ -29,7 +29,9 @@ from nimbus.store.records import Pairing, Stamp, unpack
 from nimbus.store.recovery.naming import NAMING_TABLES, are_bytes_named, locations_in
 
 FLEETING_DATA_ID: Final = bytes(ID_SIZE_BYTES)  # stands for every data engine that forgets
-SAMPLE_LOCATIONS: Final = 64  # of which one must be there for metadata without identity to belong to the bytes
+SAMPLE_LOCATIONS: Final = (
+    64  # of each table, of which one must be there for metadata without identity to belong to the bytes
+)
 
 
 class Judgement(Enum):
@@ -74,16 +76,17 @@ class MapSide:
         return None if row is None else unpack(Pairing, row)
 
     def is_empty(self) -> bool:
-        """Whether it has no row, but for its format."""
-        return not self._map.range(keys.after(keys.FORMAT), b"\xff", 1) and not self._map.range(b"\0", keys.FORMAT, 1)
+        """Whether it has not even a bucket."""
+        return not self._map.range(keys.BUCKETS, keys.after_prefix(keys.BUCKETS), 1)
 
     def names_bytes(self) -> bool:
-        """Whether an object or an upload has bytes."""
-        return are_bytes_named(self._map)
+        """Whether an object or an upload has bytes that must be here, not in the data directory of another node."""
+        return not self.is_shared and are_bytes_named(self._map)
 
     def sample(self) -> Iterator[bytes]:
-        """Some of the locations that it names, garbage included."""
-        return islice(locations_in(self._map, NAMING_TABLES), SAMPLE_LOCATIONS)
+        """Some of the locations that each table names, garbage included: of one table, all may be dropped by now."""
+        for table in NAMING_TABLES:
+            yield from islice(locations_in(self._map, (table,)), SAMPLE_LOCATIONS)
 
 
 Finding = tuple[Judgement, str]  # the sentence is for a strange one
@@ -131,7 +134,7 @@ def _of_unstamped(map: MapSide, data: Traces, place: str) -> Finding:
     if map.store_id:
         if has_bytes:
             return _strange(f"{place} say nothing of the store that they belong to, but {map.name} has an identity.")
-        if not map.is_shared and map.names_bytes():
+        if map.names_bytes():
             return _strange(f"{map.name} names bytes of objects, but {place} are another folder's, or gone.")
         return _NEW
     if has_bytes is None:

@@ -22,9 +22,13 @@ class KeptMap(MemoryMap):
 
     writes_left = 1000
 
+    def __init__(self, *, is_shared: bool = False) -> None:
+        super().__init__()
+        self._is_shared = is_shared
+
     @property
     def capabilities(self) -> Capabilities:
-        return msgspec.structs.replace(CAPABILITIES, durable=True)
+        return msgspec.structs.replace(CAPABILITIES, durable=True, shared=self._is_shared)
 
     def txn(self, checks: Mapping[bytes, bytes | None], ops: Mapping[bytes, bytes | None]) -> bool:
         self.writes_left -= 1
@@ -114,6 +118,31 @@ def test_a_store_without_identity_is_adopted_in_doubt_until_it_is_swept(tmp_path
     identity = start(map, traces)
     identity.settle(is_emptied=False)
     assert start(map, traces).doubt == ""
+
+
+def test_a_store_without_identity_is_adopted_although_its_first_locations_were_dropped(tmp_path: Path) -> None:
+    map, traces = KeptMap(), KnownTraces(tmp_path, b"there")
+    map.name(b"there")
+    extents = (Extent(b"dropped", 1),)
+    map.txn({}, {keys.part(b"u" * 16, number): pack(UploadedPart(1, "", 0, extents)) for number in range(200)})
+    assert start(map, traces).doubt == ADOPTED
+
+
+def test_nodes_that_share_their_metadata_have_data_directories_of_their_own(tmp_path: Path) -> None:
+    map = KeptMap(is_shared=True)
+    folders = [tmp_path / "first", tmp_path / "second", tmp_path / "stranger"]
+    for folder in folders:
+        folder.mkdir()
+    first, second, stranger = (KnownTraces(folder) for folder in folders)
+    start(map, first)
+    map.name(b"there")
+    first.locations = (b"there",)
+    ids = {start(map, traces).data_id for traces in (second, first, second, first)}
+    assert len(ids) == 2
+    stranger.locations = (b"elsewhere",)
+    start(KeptMap(), stranger, accepts_loss=True)
+    with pytest.raises(StrangersMet):
+        start(map, stranger)
 
 
 def test_an_accepted_stranger_stays_in_doubt_until_the_quarantine_is_emptied(tmp_path: Path) -> None:
