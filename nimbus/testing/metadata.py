@@ -60,6 +60,10 @@ class MapContract(ABC):
 
     # --- values ---------------------------------------------------------------------------------------
 
+    def test_a_new_map_has_no_rows(self, map: OrderedMap) -> None:
+        """Rows beside no bytes would be taken for those of a store that lost its bytes."""
+        assert rows(map) == []
+
     def test_a_key_that_was_never_written_is_absent(self, map: OrderedMap) -> None:
         assert map.get(b"nothing") is None
 

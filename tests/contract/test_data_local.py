@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from nimbus.data.api import DataStore
-from nimbus.data.local import LocalDataStore, LocalOptions
+from nimbus.data.local import LocalDataStore, LocalOptions, open_local
 from nimbus.testing.data import DataStoreContract
+from nimbus.testing.traces import Factory, TracesContract
 
 
 class LocalHarness:
@@ -45,3 +46,9 @@ class TestLocalDataStore(DataStoreContract):
     @pytest.fixture
     def harness(self, tmp_path: Path) -> LocalHarness:
         return LocalHarness(tmp_path)
+
+
+class TestLocalTraces(TracesContract):
+    @pytest.fixture
+    def factory(self) -> Factory:
+        return open_local

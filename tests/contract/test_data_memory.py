@@ -9,6 +9,7 @@ import pytest
 from nimbus.data.api import DataStore
 from nimbus.data.memory import MemoryDataStore, open_memory
 from nimbus.testing.data import DataStoreContract
+from nimbus.testing.traces import Factory, TracesContract
 
 
 class MemoryHarness:
@@ -27,3 +28,9 @@ class TestMemoryDataStore(DataStoreContract):
     @pytest.fixture
     def harness(self) -> MemoryHarness:
         return MemoryHarness()
+
+
+class TestMemoryTraces(TracesContract):
+    @pytest.fixture
+    def factory(self) -> Factory:
+        return open_memory
