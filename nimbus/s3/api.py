@@ -37,7 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     body_rate_bytes_per_s: int = 1_024  # a peer that sends or takes a body more slowly is cut off ...
     body_grace_s: float = 20.0  # ... after this long
     drain_size_bytes_max: int = 8 * MIB  # of a body that nobody wants, read so that the client sees the answer
-    drain_s: float = 2.0
+    drain_s: float = 5.0
 
 
 class Services(msgspec.Struct, frozen=True):

@@ -39,6 +39,9 @@ _MESSAGES_AHEAD: Final = 5
 # A client gives up after some time; before that nobody asks whether it is there, since asking takes a moment.
 _LONG_NS: Final = 100_000_000
 _ASKING_S: Final = 0.005
+# Bodies that are read and thrown away at once: Granian holds up to its receive buffer for each. Those that have to wait
+# for their turn stay open as well, so that their clients can read why.
+_DRAINS_MAX: Final = 64
 _CLOSE: Final = (b"connection", b"close")
 _INVITED: Final = "100-continue"
 
@@ -52,6 +55,7 @@ class S3Asgi:
         self._store = app.services.store
         self._settings = app.services.settings
         self._meter = app.meter
+        self._drains = asyncio.Semaphore(_DRAINS_MAX)
         self._upload_bytes = 0  # of the bodies that come this way, as `_held_bytes` has them
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,11 +63,13 @@ class S3Asgi:
             return  # no websockets, and nothing to do at start or stop
         self._meter.in_flight += 1
         try:
-            await self._serve(scope, receive, send)
+            exchange = await self._serve(scope, receive, send)
         finally:
             self._meter.in_flight -= 1
+        if _is_unread(exchange):
+            await self._drain(exchange)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> Exchange:
         began_ns = time.perf_counter_ns()
         raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw_headers}
@@ -89,8 +95,7 @@ class S3Asgi:
             self._meter.count(exchange.operation, exchange.status, took_ns, received_bytes, exchange.sent_bytes)
             if self._access is not None and not exchange.is_relayed:
                 self._access.record(exchange, took_ns)
-        if _is_unread(exchange):
-            await self._drain(exchange)
+        return exchange
 
     def _refusal(self, exchange: Exchange) -> S3Error | None:
         """What is wrong with a head before anybody asks what it wants."""
@@ -230,11 +235,9 @@ class S3Asgi:
         """Read what the client still sends, up to a bound, so that it reads our answer instead of a reset."""
         if "expect" in exchange.headers and not (exchange.body is not None and exchange.body.invited):
             return  # it waits for an invitation that it does not get
-        if self._is_overloaded():
-            return  # a place is worth more than the manners
         left = self._settings.drain_size_bytes_max
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.drain_s):
+            async with asyncio.timeout(self._settings.drain_s), self._drains:
                 while left > 0:
                     message = await exchange.receive()
                     if message["type"] != "http.request" or not message.get("more_body", False):

@@ -66,7 +66,8 @@ async def test_request_over_the_limit_is_told_to_slow_down() -> None:
     async with open_front(requests_max=0) as front:
         answered = await front("PUT", "/bucket/key", b"x" * 100)
     assert (answered.status, answered.code, answered.headers["retry-after"]) == (503, "SlowDown", "1")
-    assert (answered.headers["connection"], front.received) == ("close", 0)
+    assert answered.headers["connection"] == "close"
+    assert front.received > 0  # what it still sends is read off: a reset would take the answer with it
 
 
 async def test_unexpected_failure_is_an_internal_error_and_only_the_log_knows_why(
