@@ -41,6 +41,17 @@ class LoopDisk:
 
 
 @contextmanager
+def memory_disk(root: Path, options: str) -> Iterator[Path]:
+    """A tmpfs with these options, mounted at `root`."""
+    root.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(root)], check=True)
+    try:
+        yield root
+    finally:
+        subprocess.run(["umount", "--lazy", str(root)], check=True)
+
+
+@contextmanager
 def loop_disk(directory: Path, size_bytes: int) -> Iterator[LoopDisk]:
     """A mounted disk of its own."""
     disk = LoopDisk(directory, size_bytes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from glob import glob
 from pathlib import Path
@@ -13,7 +12,7 @@ from nimbus.base.errors import SpaceExhausted
 from nimbus.base.limits import MIB
 from nimbus.data.local import LocalDataStore, LocalOptions
 from nimbus.testing.data import load_bytes, payload_of
-from tests.faults.mounts import loop_disk
+from tests.faults.mounts import loop_disk, memory_disk
 
 pytestmark = pytest.mark.serial
 
@@ -26,11 +25,8 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
         with loop_disk(tmp_path, DISK_SIZE) as disk:
             yield disk.root / "data"
         return
-    mount_point = tmp_path / "mnt"
-    mount_point.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE}", "none", str(mount_point)], check=True)
-    yield mount_point / "data"
-    subprocess.run(["umount", str(mount_point)], check=True)
+    with memory_disk(tmp_path / "disk", f"size={DISK_SIZE}") as mounted:
+        yield mounted / "data"
 
 
 async def fill(store: LocalDataStore, size: int, kept: dict[bytes, bytes]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.faults.busy_writers import client_of
+from tests.faults.mounts import memory_disk
 from tests.faults.server_process import DATA_PLANES, SECONDS_MAX, SERVE, refused, started
 
 DISK_SIZE = 256 << 10
@@ -21,11 +21,8 @@ DISK_SIZE = 256 << 10
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    root = tmp_path / "disk"
-    root.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE}", "none", str(root)], check=True)
-    yield root
-    subprocess.run(["umount", "--lazy", str(root)], check=True)
+    with memory_disk(tmp_path / "disk", f"size={DISK_SIZE}") as root:
+        yield root
 
 
 def fill(path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -16,7 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.faults.busy_writers import BUCKET, MIB, client_of
-from tests.faults.mounts import loop_disk
+from tests.faults.mounts import loop_disk, memory_disk
 from tests.faults.server_process import DATA_PLANES, SECONDS_MAX, SERVE, Started, started
 
 pytestmark = pytest.mark.serial
@@ -31,11 +30,8 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
         with loop_disk(tmp_path, DISK_SIZE) as loop:
             yield loop.root
         return
-    root = tmp_path / "disk"
-    root.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE}", "none", str(root)], check=True)
-    yield root
-    subprocess.run(["umount", "--lazy", str(root)], check=True)
+    with memory_disk(tmp_path / "disk", f"size={DISK_SIZE}") as root:
+        yield root
 
 
 def serving(disk: Path, data_plane: str) -> AbstractContextManager[Started]:

@@ -6,7 +6,6 @@ import http.client
 import os
 import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.faults.busy_writers import BUCKET, KIB, MIB, client_of
+from tests.faults.mounts import memory_disk
 from tests.faults.server_process import DATA_PLANES, SECONDS_MAX, SERVE, Started, started
 
 pytestmark = pytest.mark.serial
@@ -43,11 +43,8 @@ def serving(folder: Path, data_plane: str) -> Iterator[tuple[Started, Any]]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    root = tmp_path / "disk"
-    root.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE}", "none", str(root)], check=True)
-    yield root
-    subprocess.run(["umount", "--lazy", str(root)], check=True)
+    with memory_disk(tmp_path / "disk", f"size={DISK_SIZE}") as root:
+        yield root
 
 
 def occupied_bytes(folder: Path) -> int:

@@ -7,11 +7,10 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from botocore.exceptions import ClientError
 
 from tests.faults.busy_writers import BUCKET, KIB, MIB, client_of
 from tests.faults.failing_calls import failing
+from tests.faults.mounts import memory_disk
 from tests.faults.server_process import DATA_PLANES, SERVE, Started, refused, started
 
 pytestmark = pytest.mark.serial
@@ -30,17 +30,8 @@ Mount = Callable[..., Path]
 @pytest.fixture
 def mount(tmp_path: Path) -> Iterator[Mount]:
     """Mounts tmpfs with these options; unmounted at the end."""
-    mounted: list[Path] = []
-
-    def mount(options: str, root: Path = tmp_path / "disk") -> Path:
-        root.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(root)], check=True)
-        mounted.append(root)
-        return root
-
-    yield mount
-    for root in reversed(mounted):
-        subprocess.run(["umount", "--lazy", str(root)], check=True)
+    with ExitStack() as mounted:
+        yield lambda options, root=tmp_path / "disk": mounted.enter_context(memory_disk(root, options))
 
 
 class Served:
