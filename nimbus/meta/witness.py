@@ -11,6 +11,7 @@ one; nothing here changes the folder.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -181,6 +182,7 @@ class Witness:
                 self._look(lock, is_synced)
                 self._slots.sync()
             except (OSError, DirectoryDamaged) as error:
+                self._wake.set()  # what stands in the way may pass
                 self._tell(error)
             self._stopping.wait(KEEP_S)
 
@@ -202,7 +204,9 @@ class Witness:
                 self._slots.put(self._record())
 
     def _tell(self, error: Exception) -> None:
-        """Once. An old witness is safe: it only tells less."""
+        """Once. An old witness is safe: it only tells less. Connections take descriptors away, and give them back."""
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            return
         if not self._has_failed:
             _logger.warning("What is durable of the metadata cannot be kept beside it any more: %s", error)
         self._has_failed = True

@@ -160,7 +160,7 @@ async def test_readers_are_told_what_is_durable_and_whoever_was_answered_the_new
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: Callable[[HeldMap, Any], None], data_plane: str
 ) -> None:
     map = HeldMap()
-    monkeypatch.setattr(registry, "open_map", lambda *_: map)
+    monkeypatch.setattr(registry, "open_map", lambda *_, **__: map)
     config = Config(data_dir=str(tmp_path), data_plane=data_plane)
     async with node(config, (USER,)) as opened:
         bound = bind(Address(host="127.0.0.1", port=0))
