@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from bench.servers import Server
 
 KIB, MIB = 1024, 1024 * 1024
 CONNECTIONS = 16
+FREED_S = 20  # longer than any grace before freed bytes go
 # name, size in bytes, requests in a round of GETs, of PUTs
 SIZES = [
     ("1KiB", KIB, 6000, 1500),
@@ -162,3 +164,22 @@ def bench_put_of_unsigned_payload(
 ) -> None:
     case = ("64MiB, UNSIGNED-PAYLOAD", 64 * MIB, 16)
     _contest_of_puts(benchmark, contests, nimbus_server, nginx_server, bench_dir, case, signs_payload=False)
+
+
+@pytest.mark.long
+def bench_put_over_the_same_keys_until_freed(benchmark: Any, native_server: Server, bench_dir: Path) -> None:
+    """What an overwrite of 64 KiB costs with the freeing of what it displaced, which comes after the answer."""
+    port, count = native_server.port, 800
+    exchange(native_server, load.signed("PUT", port, "/overwritten"))
+    puts = (load.signed("PUT", port, f"/overwritten/{key}", body_of(64 * KIB)) for key in range(count))
+    requests = load.write_requests(bench_dir / "ours", puts)
+    once = round_of(native_server, requests, count)
+
+    def freed() -> float:
+        before = native_server.cpu_s()
+        once()
+        time.sleep(FREED_S)
+        return (native_server.cpu_s() - before) / count
+
+    once()
+    benchmark.extra_info["cpu_us"] = [1e6 * benchmark.pedantic(freed, rounds=1, iterations=1)]
